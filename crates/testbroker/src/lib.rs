@@ -1,1 +1,4 @@
 //! testbroker
+
+#[cfg(feature = "tcp")]
+pub mod relay;

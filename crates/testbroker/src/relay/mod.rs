@@ -1,0 +1,174 @@
+//! A small TCP relay in front of any broker, real or embedded, that breaks what a network breaks: it loses requests and
+//! answers, holds them, delivers them late, and cuts connections, at exactly the request a test names.
+//!
+//! ```no_run
+//! use milena_testbroker::relay::{Relay, RelayAction, RelayRule};
+//! use milena_wire::ApiKey;
+//!
+//! let relay = Relay::start()?;
+//! let (host, port) = relay.route("127.0.0.1", 9092);              // give this to the client, and `route` as its `address_map`
+//! let lost = relay.add(RelayRule::on(ApiKey::END_TXN).nth(1), RelayAction::LoseAnswer);
+//! // ... the client commits through `host:port` ...
+//! assert_eq!(relay.fired(lost), 1);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The relay reads nothing of a frame but its length, API key and correlation id; the rest streams through in pieces of
+//! up to 64 KiB. Kafka answers a connection's requests in order, so an answer belongs to the oldest request whose
+//! correlation id it carries; older ones still waiting then (`acks=0`) are never answered. TLS is not understood.
+
+mod pump;
+mod rules;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, TcpListener},
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use milena_wire::ApiKey;
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::oneshot,
+};
+
+pub use self::rules::{HoldToken, RelayAction, RelayRule, RelayRuleId};
+use self::{pump::accept, state::Shared};
+
+/// A running relay: a thread of its own with its listeners on loopback.
+///
+/// Clones are handles of the same relay. When the last one is dropped, every connection and listener is closed.
+#[derive(Clone)]
+pub struct Relay {
+    running: Arc<Running>,
+}
+
+impl Relay {
+    /// Starts the relay's thread. It listens nowhere until [`route`](Self::route) is called.
+    pub fn start() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = thread::Builder::new()
+            .name("milena-relay".into())
+            .spawn(move || {
+                // Ends when `stop` is dropped; dropping the runtime then closes every socket.
+                let _ = runtime.block_on(stopped);
+            })?;
+        let running = Running {
+            shared: Arc::new(Shared::default()),
+            handle,
+            stop: Some(stop),
+            thread: Some(thread),
+        };
+        Ok(Self {
+            running: Arc::new(running),
+        })
+    }
+
+    /// The relay's own address for the broker at `host:port`, opened when first asked for.
+    ///
+    /// Meant as a client's address map: quick, from any thread, the same answer each time. An address that is already
+    /// the relay's own is returned unchanged, so mapping twice is harmless. If no listener can be opened (no file
+    /// descriptors left) the broker's own address is returned, and faults for it do not fire.
+    pub fn route(&self, host: &str, port: u16) -> (String, u16) {
+        let local = |port| (Ipv4Addr::LOCALHOST.to_string(), port);
+        let target = (host.to_owned(), port);
+        let mut state = self.running.shared.state();
+        if let Some(port) = state.route(&target) {
+            return local(port);
+        }
+        match listen() {
+            Ok((listener, port)) => {
+                state.add_route(target.clone(), port);
+                self.running.handle.spawn(accept(
+                    listener,
+                    target,
+                    Arc::clone(&self.running.shared),
+                ));
+                local(port)
+            }
+            Err(_) => target,
+        }
+    }
+
+    /// Adds a rule. Rules are counted from here on; a request may match several, and then all their actions apply.
+    pub fn add(&self, rule: RelayRule, action: RelayAction) -> RelayRuleId {
+        self.running.shared.state().rules.add(rule, action)
+    }
+
+    /// Takes a rule out. What it has already done to requests under way stays done.
+    pub fn remove(&self, id: RelayRuleId) {
+        self.running.shared.state().rules.remove(id);
+    }
+
+    /// How often the rule's fault has happened (an answer is lost when the broker has given it, not before).
+    pub fn fired(&self, id: RelayRuleId) -> u64 {
+        self.running.shared.state().rules.fired(id)
+    }
+
+    /// Lets all answers held under `token` go, in order, and takes the rules that held them out.
+    pub fn release(&self, token: HoldToken) {
+        self.running.shared.release(token);
+    }
+
+    /// Closes every connection now, in both directions; returns how many there were. New ones are accepted at once.
+    pub fn cut_all(&self) -> usize {
+        self.running.shared.state().cut_all()
+    }
+
+    /// How many connections stand.
+    pub fn connections(&self) -> usize {
+        self.running.shared.state().connections()
+    }
+
+    /// Requests of this API seen so far, those lost on purpose included.
+    pub fn requests(&self, api: ApiKey) -> u64 {
+        self.running.shared.state().requests(api)
+    }
+
+    /// Requests of this API under way whose answers are held.
+    pub fn pending(&self, api: ApiKey) -> u64 {
+        self.running.shared.state().pending(api)
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay")
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the last handle stops. The relay's tasks hold `Shared` only, so that none of them keeps this alive.
+struct Running {
+    shared: Arc<Shared>,
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the relay's thread has been reported there; here it must not become an abort.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen() -> io::Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
