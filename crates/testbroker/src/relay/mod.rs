@@ -2,8 +2,7 @@
 //! answers, holds them, delivers them late, and cuts connections, at exactly the request a test names.
 //!
 //! ```no_run
-//! use milena_testbroker::relay::{Relay, RelayAction, RelayRule};
-//! use milena_wire::ApiKey;
+//! use milena_testbroker::relay::{ApiKey, Relay, RelayAction, RelayRule};
 //!
 //! let relay = Relay::start()?;
 //! let (host, port) = relay.route("127.0.0.1", 9092);              // give this to the client, and `route` as its `address_map`
@@ -30,7 +29,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use milena_wire::ApiKey;
+pub use milena_wire::ApiKey;
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
@@ -114,7 +113,7 @@ impl Relay {
         self.running.shared.state().rules.fired(id)
     }
 
-    /// Lets all answers held under `token` go, in order, and takes the rules that held them out.
+    /// Lets all answers and copies held under `token` go, and takes the rules that held them out.
     pub fn release(&self, token: HoldToken) {
         self.running.shared.release(token);
     }

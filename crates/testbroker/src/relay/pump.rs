@@ -78,7 +78,9 @@ async fn carry_requests(
         let verdict = shared.state().enter(id, api, CorrelationId(head.get_i32()));
 
         let late = verdict.iter().find_map(|&(rule, action)| match action {
-            RelayAction::ResendLater { after } => Some((rule, after)),
+            RelayAction::ResendLater { .. } | RelayAction::ResendOnRelease(_) => {
+                Some((rule, action))
+            }
             _ => None,
         });
         let lost = fired_by(&verdict, RelayAction::LoseRequest);
@@ -94,14 +96,8 @@ async fn carry_requests(
                     .await?
             }
         }
-        if let Some((rule, after)) = late.filter(|_| !copy.is_empty()) {
-            Handle::current().spawn(resend(
-                copy,
-                after,
-                rule,
-                target.clone(),
-                Arc::clone(shared),
-            ));
+        if let Some((rule, when)) = late.filter(|_| !copy.is_empty()) {
+            Handle::current().spawn(resend(copy, when, rule, target.clone(), Arc::clone(shared)));
         }
         if let Some(rule) = lost.or(cut) {
             shared.count_fired(rule);
@@ -150,12 +146,16 @@ fn fired_by(verdict: &Verdict, wanted: RelayAction) -> Option<RelayRuleId> {
 /// Delivers a copy of a request over a connection of its own, and counts it when the broker has answered it.
 async fn resend(
     copy: Vec<u8>,
-    after: Duration,
+    when: RelayAction,
     rule: RelayRuleId,
     target: Target,
     shared: Arc<Shared>,
 ) {
-    sleep(after).await;
+    match when {
+        RelayAction::ResendLater { after } => sleep(after).await,
+        RelayAction::ResendOnRelease(token) => shared.released(token).await,
+        _ => {}
+    }
     let deliver = async {
         let mut broker = TcpStream::connect((target.0.as_str(), target.1)).await?;
         broker.write_all(&copy).await?;

@@ -97,9 +97,22 @@ pub enum RelayAction {
         /// Counted from the moment the original was read.
         after: Duration,
     },
+    /// The same, but the copy leaves when [`Relay::release`](super::Relay::release) is called with this token: for a
+    /// test that must know what happened before it.
+    ResendOnRelease(HoldToken),
 }
 
-/// Names a group of held answers; the number is the caller's choice.
+impl RelayAction {
+    /// The token that has to be released before all of this has happened.
+    pub(super) fn token(self) -> Option<HoldToken> {
+        match self {
+            Self::HoldAnswers(token) | Self::ResendOnRelease(token) => Some(token),
+            _ => None,
+        }
+    }
+}
+
+/// Names what is held back together, answers or copies; the number is the caller's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HoldToken(pub u64);
 

@@ -132,8 +132,8 @@ impl State {
         *self.requests.entry(api).or_default() += 1;
         let verdict = self.rules.judge(api);
         for &(rule, action) in &verdict {
-            if let RelayAction::HoldAnswers(token) = action {
-                self.held.insert(token);
+            self.held.extend(action.token());
+            if matches!(action, RelayAction::HoldAnswers(_)) {
                 self.rules.count_fired(rule);
             }
         }

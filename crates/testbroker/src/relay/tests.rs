@@ -272,6 +272,25 @@ fn a_late_copy_reaches_the_broker_after_the_original() {
 }
 
 #[test]
+fn a_copy_leaves_when_it_is_released() {
+    let world = World::start();
+    let token = HoldToken(1);
+    let late = world.relay.add(
+        RelayRule::on(ApiKey::END_TXN).nth(1),
+        RelayAction::ResendOnRelease(token),
+    );
+    let mut client = world.client();
+    for id in [1, 2] {
+        client.write_all(&request(ApiKey::END_TXN, id, 5)).unwrap();
+        assert_eq!(read_answer(&mut client), Some(id));
+    }
+    assert!(!world.seen_within(WAIT, &[1, 2, 1]));
+    world.relay.release(token);
+    assert!(world.seen_within(WAIT * 10, &[1, 2, 1]));
+    assert!(until(WAIT * 10, || world.relay.fired(late) == 1));
+}
+
+#[test]
 fn a_lost_request_can_still_arrive_late() {
     let world = World::start();
     world
