@@ -1,1 +1,57 @@
-fn main() {}
+//! `cargo xtask`: the tasks around milena that are programs and not crates.
+//!
+//! `cargo xtask kafka ..` starts and stops real Apache Kafka from Maven Central jars; nothing but Java 17 and Maven is needed.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a task waits for real processes: clock and sleep are its business"
+)]
+
+mod failure;
+mod flags;
+mod kafka;
+mod process;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask kafka <command> [options]
+
+  start --version V [--nodes 1|3] [--port P] [--name N] [--transaction-version 0|1|2]
+        [--watch-pid PID] [--reuse] [--timeout SECONDS]
+                       start brokers on P, P+1, P+2 (default 9092; 0 picks free ports), return when every node is
+                       registered, and print host:port,.. on standard output. With --watch-pid (may be repeated) the
+                       brokers end when those processes are gone. With --reuse a running cluster of the same name and
+                       shape is handed out again
+  stop [--name N | --all]
+                       end brokers and remove their data
+  env [--name N]       print MILENA_BOOTSTRAP=.. of a running cluster
+  list                 print the running clusters
+  classpath --version V
+                       print the Java class path, fetching the jars first if they are missing
+  run --version V CLASS [ARGUMENTS..]
+                       run a Java tool of that version, for example org.apache.kafka.tools.TopicCommand
+  java-count --version V --bootstrap HOST:PORT --topic T [--idle-timeout SECONDS]
+                       print how many records Java's console consumer sees in T under read_committed";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((task, rest)) if task == "kafka" => kafka::main(rest),
+        Some((help, _)) if help == "help" || help == "--help" || help == "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
