@@ -3,20 +3,34 @@
 use milena::Record;
 use milena_tests::{Log, Outcome, World, scenarios, values};
 
-scenarios!(a_dropped_transaction_is_aborted, a_forgotten_transaction_is_aborted_by_the_next_begin);
+scenarios!(
+    a_dropped_transaction_is_aborted,
+    a_forgotten_transaction_is_aborted_by_the_next_begin
+);
 
 async fn a_dropped_transaction_is_aborted(world: &World) -> Outcome {
     let topic = world.topic("ledger", 1).await?;
     let log = Log::of(world, &topic).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("dropped")).await?.await?;
+    tx.send(Record::to(&topic.name).partition(0).value("dropped"))
+        .await?
+        .await?;
     drop(tx);
     // At once, not by the next begin: readers would wait for it.
-    assert_eq!((log.committed().await?.len(), log.all().await?.len()), (0, 1));
+    assert_eq!(
+        (log.committed().await?.len(), log.all().await?.len()),
+        (0, 1)
+    );
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("kept")).await?;
+    tx.send(Record::to(&topic.name).partition(0).value("kept"))
+        .await?;
     tx.commit().await?;
     assert_eq!(values(&log.committed().await?), ["kept"]);
     Ok(())
@@ -24,13 +38,21 @@ async fn a_dropped_transaction_is_aborted(world: &World) -> Outcome {
 
 async fn a_forgotten_transaction_is_aborted_by_the_next_begin(world: &World) -> Outcome {
     let topic = world.topic("ledger", 1).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("forgotten")).await?.await?;
+    tx.send(Record::to(&topic.name).partition(0).value("forgotten"))
+        .await?
+        .await?;
     std::mem::forget(tx);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("kept")).await?;
+    tx.send(Record::to(&topic.name).partition(0).value("kept"))
+        .await?;
     tx.commit().await?;
     let log = Log::of(world, &topic).await?;
     assert_eq!(values(&log.committed().await?), ["kept"]);

@@ -5,20 +5,31 @@ use milena::Record;
 use milena_testbroker::relay::{ApiKey, HoldToken, RelayAction, RelayRule, RelayRuleId};
 use milena_tests::{Log, Outcome, World, eventually, scenarios, values};
 
-scenarios!(a_late_commit_does_not_commit_the_next_transaction, a_late_abort_does_not_tear_the_next_transaction);
+scenarios!(
+    a_late_commit_does_not_commit_the_next_transaction,
+    a_late_abort_does_not_tear_the_next_transaction
+);
 
 async fn a_late_commit_does_not_commit_the_next_transaction(world: &World) -> Outcome {
     let topic = world.topic("ledger", 1).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
     let (lost, late) = lose_and_repeat_end_txn(world);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("first")).await?;
+    tx.send(Record::to(&topic.name).partition(0).value("first"))
+        .await?;
     tx.commit().await?;
     assert_eq!(world.relay().fired(lost), 1);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("gone")).await?.await?;
+    tx.send(Record::to(&topic.name).partition(0).value("gone"))
+        .await?
+        .await?;
     deliver(world, late).await?;
     tx.abort().await?;
 
@@ -30,21 +41,35 @@ async fn a_late_commit_does_not_commit_the_next_transaction(world: &World) -> Ou
 
 async fn a_late_abort_does_not_tear_the_next_transaction(world: &World) -> Outcome {
     let topic = world.topic("ledger", 1).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
     let (lost, late) = lose_and_repeat_end_txn(world);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("gone")).await?.await?;
+    tx.send(Record::to(&topic.name).partition(0).value("gone"))
+        .await?
+        .await?;
     tx.abort().await?;
     assert_eq!(world.relay().fired(lost), 1);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("before")).await?.await?;
+    tx.send(Record::to(&topic.name).partition(0).value("before"))
+        .await?
+        .await?;
     deliver(world, late).await?;
-    tx.send(Record::to(&topic.name).partition(0).value("after")).await?.await?;
+    tx.send(Record::to(&topic.name).partition(0).value("after"))
+        .await?
+        .await?;
     tx.commit().await?;
 
-    assert_eq!(values(&Log::of(world, &topic).await?.committed().await?), ["before", "after"]);
+    assert_eq!(
+        values(&Log::of(world, &topic).await?.committed().await?),
+        ["before", "after"]
+    );
     Ok(())
 }
 
@@ -52,14 +77,22 @@ async fn a_late_abort_does_not_tear_the_next_transaction(world: &World) -> Outco
 fn lose_and_repeat_end_txn(world: &World) -> (RelayRuleId, RelayRuleId) {
     let first = || RelayRule::on(ApiKey::END_TXN).nth(1);
     let lost = world.relay().add(first(), RelayAction::LoseAnswer);
-    (lost, world.relay().add(first(), RelayAction::ResendOnRelease(KEPT_BACK)))
+    (
+        lost,
+        world
+            .relay()
+            .add(first(), RelayAction::ResendOnRelease(KEPT_BACK)),
+    )
 }
 
 /// Lets the copy go and waits until the broker has answered it.
 async fn deliver(world: &World, late: RelayRuleId) -> Outcome {
     assert_eq!(world.relay().fired(late), 0);
     world.relay().release(KEPT_BACK);
-    eventually("the broker answers the late EndTxn", || world.relay().fired(late) == 1).await
+    eventually("the broker answers the late EndTxn", || {
+        world.relay().fired(late) == 1
+    })
+    .await
 }
 
 const KEPT_BACK: HoldToken = HoldToken(1);

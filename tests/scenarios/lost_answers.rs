@@ -20,28 +20,55 @@ scenarios!(
 
 async fn a_lost_answer_to_produce_doubles_nothing(world: &World) -> Outcome {
     let topic = world.topic("orders", 1).await?;
-    let producer = world.client().await?.producer().linger(Duration::ZERO).build().await?;
+    let producer = world
+        .client()
+        .await?
+        .producer()
+        .linger(Duration::ZERO)
+        .build()
+        .await?;
     let lost = world.lose_next_answer(ApiKey::PRODUCE);
     let mut deliveries = Vec::new();
     for number in 0..20 {
-        deliveries.push(producer.send(Record::to(&topic.name).partition(0).value(&number.to_string())).await?);
+        deliveries.push(
+            producer
+                .send(
+                    Record::to(&topic.name)
+                        .partition(0)
+                        .value(&number.to_string()),
+                )
+                .await?,
+        );
     }
     for (offset, delivery) in (0..).zip(deliveries) {
         assert_eq!(delivery.await?.offset(), Some(offset));
     }
     assert_eq!(lost.fired(), 1);
     let sent: Vec<_> = (0..20).map(|number| number.to_string()).collect();
-    assert_eq!(values(&Log::of(world, &topic).await?.committed().await?), sent);
+    assert_eq!(
+        values(&Log::of(world, &topic).await?.committed().await?),
+        sent
+    );
     Ok(())
 }
 
 async fn a_lost_answer_to_produce_in_a_transaction_doubles_nothing(world: &World) -> Outcome {
     let topic = world.topic("ledger", 1).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
     let lost = world.lose_next_answer(ApiKey::PRODUCE);
     let tx = payments.begin().await?;
     for number in 0..20 {
-        tx.send(Record::to(&topic.name).partition(0).value(&number.to_string())).await?;
+        tx.send(
+            Record::to(&topic.name)
+                .partition(0)
+                .value(&number.to_string()),
+        )
+        .await?;
     }
     tx.commit().await?;
     assert_eq!(lost.fired(), 1);
@@ -54,31 +81,49 @@ async fn a_lost_answer_to_produce_in_a_transaction_doubles_nothing(world: &World
 
 async fn a_lost_answer_to_end_txn_still_commits_once(world: &World) -> Outcome {
     let topic = world.topic("ledger", 1).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("first")).await?;
+    tx.send(Record::to(&topic.name).partition(0).value("first"))
+        .await?;
     let lost = world.lose_next_answer(ApiKey::END_TXN);
     tx.commit().await?;
     assert_eq!(lost.fired(), 1);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("second")).await?;
+    tx.send(Record::to(&topic.name).partition(0).value("second"))
+        .await?;
     tx.commit().await?;
-    assert_eq!(values(&Log::of(world, &topic).await?.committed().await?), ["first", "second"]);
+    assert_eq!(
+        values(&Log::of(world, &topic).await?.committed().await?),
+        ["first", "second"]
+    );
     Ok(())
 }
 
 async fn a_lost_answer_to_end_txn_still_aborts(world: &World) -> Outcome {
     let topic = world.topic("ledger", 1).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("gone")).await?.await?;
+    tx.send(Record::to(&topic.name).partition(0).value("gone"))
+        .await?
+        .await?;
     let lost = world.lose_next_answer(ApiKey::END_TXN);
     tx.abort().await?;
     assert_eq!(lost.fired(), 1);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("kept")).await?;
+    tx.send(Record::to(&topic.name).partition(0).value("kept"))
+        .await?;
     tx.commit().await?;
     let log = Log::of(world, &topic).await?;
     assert_eq!(values(&log.committed().await?), ["kept"]);
@@ -87,24 +132,53 @@ async fn a_lost_answer_to_end_txn_still_aborts(world: &World) -> Outcome {
 }
 
 async fn a_lost_answer_to_txn_offset_commit_moves_the_offsets_once(world: &World) -> Outcome {
-    let (orders, invoices) = (world.topic("orders", 1).await?, world.topic("invoices", 1).await?);
+    let (orders, invoices) = (
+        world.topic("orders", 1).await?,
+        world.topic("invoices", 1).await?,
+    );
     let (client, group) = (world.client().await?, world.name("billing"));
-    client.producer().build().await?.send(Record::to(&orders.name).partition(0).value("order")).await?.await?;
-    let mut consumer = client.consumer(&group).assign([(orders.name.as_str(), 0)]).build().await?;
-    let mut billing = client.transactional_producer(&world.name("billing")).build().await?;
+    client
+        .producer()
+        .build()
+        .await?
+        .send(Record::to(&orders.name).partition(0).value("order"))
+        .await?
+        .await?;
+    let mut consumer = client
+        .consumer(&group)
+        .assign([(orders.name.as_str(), 0)])
+        .build()
+        .await?;
+    let mut billing = client
+        .transactional_producer(&world.name("billing"))
+        .build()
+        .await?;
 
     let lost = world.lose_next_answer(ApiKey::TXN_OFFSET_COMMIT);
     let batch = consumer.next_batch().await?;
     let tx = billing.begin().await?;
-    tx.send(Record::to(&invoices.name).partition(0).value("invoice")).await?;
-    tx.send_offsets(&consumer.group_metadata(), [batch.position()]).await?;
+    tx.send(Record::to(&invoices.name).partition(0).value("invoice"))
+        .await?;
+    tx.send_offsets(&consumer.group_metadata(), [batch.position()])
+        .await?;
     tx.commit().await?;
     assert_eq!(lost.fired(), 1);
 
-    assert_eq!(values(&Log::of(world, &invoices).await?.committed().await?), ["invoice"]);
-    let committed = client.consumer(&group).assign([(orders.name.as_str(), 0)]).start(Start::Committed);
+    assert_eq!(
+        values(&Log::of(world, &invoices).await?.committed().await?),
+        ["invoice"]
+    );
+    let committed = client
+        .consumer(&group)
+        .assign([(orders.name.as_str(), 0)])
+        .start(Start::Committed);
     let mut committed = committed.build().await?;
-    assert!(timeout(Duration::from_millis(300), committed.next_batch()).await.is_err(), "the order is read again");
+    assert!(
+        timeout(Duration::from_millis(300), committed.next_batch())
+            .await
+            .is_err(),
+        "the order is read again"
+    );
     assert_eq!(committed.position(&orders.name, 0), Some(1));
     Ok(())
 }
@@ -112,37 +186,67 @@ async fn a_lost_answer_to_txn_offset_commit_moves_the_offsets_once(world: &World
 async fn a_lost_answer_to_init_producer_id_still_gives_a_producer(world: &World) -> Outcome {
     let topic = world.topic("ledger", 1).await?;
     let lost = world.lose_next_answer(ApiKey::INIT_PRODUCER_ID);
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
     assert_eq!(lost.fired(), 1);
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("only")).await?;
+    tx.send(Record::to(&topic.name).partition(0).value("only"))
+        .await?;
     tx.commit().await?;
-    assert_eq!(values(&Log::of(world, &topic).await?.committed().await?), ["only"]);
+    assert_eq!(
+        values(&Log::of(world, &topic).await?.committed().await?),
+        ["only"]
+    );
     Ok(())
 }
 
 async fn a_commit_that_never_arrived_is_sent_again(world: &World) -> Outcome {
     let topic = world.topic("ledger", 1).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
-    let lost = world.relay().add(RelayRule::on(ApiKey::END_TXN).nth(1), RelayAction::LoseRequest);
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
+    let lost = world.relay().add(
+        RelayRule::on(ApiKey::END_TXN).nth(1),
+        RelayAction::LoseRequest,
+    );
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("only")).await?;
+    tx.send(Record::to(&topic.name).partition(0).value("only"))
+        .await?;
     tx.commit().await?;
     assert_eq!(world.relay().fired(lost), 1);
-    assert_eq!(values(&Log::of(world, &topic).await?.committed().await?), ["only"]);
+    assert_eq!(
+        values(&Log::of(world, &topic).await?.committed().await?),
+        ["only"]
+    );
     Ok(())
 }
 
 async fn connections_cut_in_mid_transaction_tear_nothing(world: &World) -> Outcome {
     let topic = world.topic("ledger", 2).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
-    let torn = world.relay().add(RelayRule::on(ApiKey::PRODUCE).nth(3), RelayAction::CutNow);
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
+    let torn = world
+        .relay()
+        .add(RelayRule::on(ApiKey::PRODUCE).nth(3), RelayAction::CutNow);
     let mut cut = 0;
     for transaction in 0..5 {
         let tx = payments.begin().await?;
         for number in 0..20 {
             let value = format!("{transaction} {number:02}");
-            let delivery = tx.send(Record::to(&topic.name).partition(number % 2).value(&value)).await?;
+            let delivery = tx
+                .send(Record::to(&topic.name).partition(number % 2).value(&value))
+                .await?;
             match number {
                 5 => cut += world.relay().cut_all(),
                 10 => drop(delivery.await?),
@@ -151,8 +255,17 @@ async fn connections_cut_in_mid_transaction_tear_nothing(world: &World) -> Outco
         }
         tx.commit().await?;
     }
-    assert!(cut >= 5 && world.relay().fired(torn) == 1, "{cut} connections were cut");
-    let sent = |partition| (0..5).flat_map(move |transaction| (0..20).filter(move |number| number % 2 == partition).map(move |number| format!("{transaction} {number:02}")));
+    assert!(
+        cut >= 5 && world.relay().fired(torn) == 1,
+        "{cut} connections were cut"
+    );
+    let sent = |partition| {
+        (0..5).flat_map(move |transaction| {
+            (0..20)
+                .filter(move |number| number % 2 == partition)
+                .map(move |number| format!("{transaction} {number:02}"))
+        })
+    };
     let seen = Log::of(world, &topic).await?.committed().await?;
     assert_eq!(values(&seen), sent(0).chain(sent(1)).collect::<Vec<_>>());
     Ok(())

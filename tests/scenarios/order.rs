@@ -3,16 +3,35 @@
 use milena::Record;
 use milena_tests::{Log, Outcome, World, scenarios};
 
-scenarios!(records_are_read_back_whole_and_in_order, batches_of_many_senders_keep_each_partitions_order);
+scenarios!(
+    records_are_read_back_whole_and_in_order,
+    batches_of_many_senders_keep_each_partitions_order
+);
 
 async fn records_are_read_back_whole_and_in_order(world: &World) -> Outcome {
     let topic = world.topic("orders", 1).await?;
     let producer = world.client().await?.producer().build().await?;
     let sent = [
-        Record::to(&topic.name).partition(0).key("k").value("first").header("h", "1").header("h", "2").timestamp(1_700_000_000_000),
-        Record::to(&topic.name).partition(0).value("no key").timestamp(1_700_000_000_001),
-        Record::to(&topic.name).partition(0).key("no value").timestamp(1_700_000_000_002),
-        Record::to(&topic.name).partition(0).key("").value("").timestamp(1_600_000_000_000),
+        Record::to(&topic.name)
+            .partition(0)
+            .key("k")
+            .value("first")
+            .header("h", "1")
+            .header("h", "2")
+            .timestamp(1_700_000_000_000),
+        Record::to(&topic.name)
+            .partition(0)
+            .value("no key")
+            .timestamp(1_700_000_000_001),
+        Record::to(&topic.name)
+            .partition(0)
+            .key("no value")
+            .timestamp(1_700_000_000_002),
+        Record::to(&topic.name)
+            .partition(0)
+            .key("")
+            .value("")
+            .timestamp(1_600_000_000_000),
     ];
     for (offset, record) in (0..).zip(sent) {
         let acked = producer.send(record).await?.await?;
@@ -20,8 +39,17 @@ async fn records_are_read_back_whole_and_in_order(world: &World) -> Outcome {
     }
 
     let seen = Log::of(world, &topic).await?.committed().await?;
-    let fields = |at: usize| (seen[at].timestamp, seen[at].key.as_deref(), seen[at].value.as_deref());
-    assert_eq!(seen.iter().map(|record| record.offset).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    let fields = |at: usize| {
+        (
+            seen[at].timestamp,
+            seen[at].key.as_deref(),
+            seen[at].value.as_deref(),
+        )
+    };
+    assert_eq!(
+        seen.iter().map(|record| record.offset).collect::<Vec<_>>(),
+        [0, 1, 2, 3]
+    );
     assert_eq!(fields(0), (1_700_000_000_000, Some("k"), Some("first")));
     assert_eq!(fields(1), (1_700_000_000_001, None, Some("no key")));
     assert_eq!(fields(2), (1_700_000_000_002, Some("no value"), None));
@@ -34,11 +62,21 @@ async fn records_are_read_back_whole_and_in_order(world: &World) -> Outcome {
 async fn batches_of_many_senders_keep_each_partitions_order(world: &World) -> Outcome {
     let topic = world.topic("orders", 3).await?;
     // Small batches: the order must hold over many of them, with five under way.
-    let producer = world.client().await?.producer().batch_bytes_max(1_024).build().await?;
+    let producer = world
+        .client()
+        .await?
+        .producer()
+        .batch_bytes_max(1_024)
+        .build()
+        .await?;
     let mut deliveries = Vec::new();
     for number in 0..RECORDS {
         let value = format!("{number:06}");
-        deliveries.push(producer.send(Record::to(&topic.name).partition(number % 3).value(&value)).await?);
+        deliveries.push(
+            producer
+                .send(Record::to(&topic.name).partition(number % 3).value(&value))
+                .await?,
+        );
     }
     producer.flush().await?;
     let mut next_offset = [0, 0, 0];
@@ -51,8 +89,13 @@ async fn batches_of_many_senders_keep_each_partitions_order(world: &World) -> Ou
 
     let seen = Log::of(world, &topic).await?.committed().await?;
     for partition in 0..3 {
-        let values = seen.iter().filter(|record| record.partition == partition).map(|record| record.value.clone());
-        let sent = (0..RECORDS).filter(|number| number % 3 == partition).map(|number| Some(format!("{number:06}")));
+        let values = seen
+            .iter()
+            .filter(|record| record.partition == partition)
+            .map(|record| record.value.clone());
+        let sent = (0..RECORDS)
+            .filter(|number| number % 3 == partition)
+            .map(|number| Some(format!("{number:06}")));
         assert!(values.eq(sent), "partition {partition}");
     }
     Ok(())

@@ -23,25 +23,41 @@ struct Billing {
 
 impl Billing {
     async fn with_orders(world: &World, client: &Client) -> Result<Self, Failure> {
-        let (orders, invoices) = (world.topic("orders", 2).await?, world.topic("invoices", 2).await?);
+        let (orders, invoices) = (
+            world.topic("orders", 2).await?,
+            world.topic("invoices", 2).await?,
+        );
         let producer = client.producer().build().await?;
         for number in 0..ORDERS {
             let value = format!("{number:04}");
-            producer.send(Record::to(&orders.name).partition(number % 2).value(&value)).await?;
+            producer
+                .send(Record::to(&orders.name).partition(number % 2).value(&value))
+                .await?;
         }
         producer.flush().await?;
-        Ok(Self { orders, invoices, name: world.name("billing") })
+        Ok(Self {
+            orders,
+            invoices,
+            name: world.name("billing"),
+        })
     }
 
     async fn pipeline(&self, client: &Client) -> Result<Pipeline, Failure> {
-        let pipeline = client.exactly_once(&self.name).from_partitions(self.orders.assignment());
-        let pipeline = pipeline.transactional_id(&self.name).step_records_max(10).commit_interval(COMMIT_INTERVAL);
+        let pipeline = client
+            .exactly_once(&self.name)
+            .from_partitions(self.orders.assignment());
+        let pipeline = pipeline
+            .transactional_id(&self.name)
+            .step_records_max(10)
+            .commit_interval(COMMIT_INTERVAL);
         Ok(pipeline.until_end().build().await?)
     }
 
     async fn bill(&self, step: &Step) -> Outcome {
         for order in step.records() {
-            let invoice = Record::to(&self.invoices.name).partition(step.partition()).value(order.value());
+            let invoice = Record::to(&self.invoices.name)
+                .partition(step.partition())
+                .value(order.value());
             step.send(invoice).await?;
         }
         Ok(())
@@ -50,8 +66,15 @@ impl Billing {
     /// Every order has its invoice: once, and in the orders' order.
     async fn check(&self, world: &World) -> Outcome {
         let seen = Log::of(world, &self.invoices).await?.committed().await?;
-        let orders = |parity| (0..ORDERS).filter(move |number| number % 2 == parity).map(|number| format!("{number:04}"));
-        assert_eq!(values(&seen), orders(0).chain(orders(1)).collect::<Vec<_>>());
+        let orders = |parity| {
+            (0..ORDERS)
+                .filter(move |number| number % 2 == parity)
+                .map(|number| format!("{number:04}"))
+        };
+        assert_eq!(
+            values(&seen),
+            orders(0).chain(orders(1)).collect::<Vec<_>>()
+        );
         Ok(())
     }
 }
@@ -68,8 +91,15 @@ async fn stopped_and_started_again_it_bills_each_order_once(world: &World) -> Ou
     }
     first.stop().await?;
     drop(first);
-    let billed = Log::of(world, &billing.invoices).await?.committed().await?.len();
-    assert!((1..=40).contains(&billed), "four steps of at most ten: {billed}");
+    let billed = Log::of(world, &billing.invoices)
+        .await?
+        .committed()
+        .await?
+        .len();
+    assert!(
+        (1..=40).contains(&billed),
+        "four steps of at most ten: {billed}"
+    );
 
     let mut second = billing.pipeline(&world.client().await?).await?;
     let mut steps = 0;
@@ -78,11 +108,17 @@ async fn stopped_and_started_again_it_bills_each_order_once(world: &World) -> Ou
         steps += step.records().len();
         step.done();
     }
-    assert_eq!(steps + billed, usize::try_from(ORDERS)?, "stop commits what is done");
+    assert_eq!(
+        steps + billed,
+        usize::try_from(ORDERS)?,
+        "stop commits what is done"
+    );
     billing.check(world).await
 }
 
-async fn dropped_in_mid_transaction_and_started_again_it_bills_each_order_once(world: &World) -> Outcome {
+async fn dropped_in_mid_transaction_and_started_again_it_bills_each_order_once(
+    world: &World,
+) -> Outcome {
     let client = world.client().await?;
     let billing = Billing::with_orders(world, &client).await?;
     for steps in [1, 3, 6] {
@@ -159,7 +195,12 @@ async fn lost_answers_and_cuts_bill_each_order_once(world: &World) -> Outcome {
     let billing = Billing::with_orders(world, &client).await?;
     let relay = world.relay();
     let lose_each = |api, n| relay.add(RelayRule::on(api).every(n), RelayAction::LoseAnswer);
-    let lost = [(ApiKey::END_TXN, 3), (ApiKey::PRODUCE, 7), (ApiKey::TXN_OFFSET_COMMIT, 4)].map(|(api, n)| lose_each(api, n));
+    let lost = [
+        (ApiKey::END_TXN, 3),
+        (ApiKey::PRODUCE, 7),
+        (ApiKey::TXN_OFFSET_COMMIT, 4),
+    ]
+    .map(|(api, n)| lose_each(api, n));
 
     let mut pipeline = billing.pipeline(&client).await?;
     let (mut steps, mut cut) = (0, 0);
@@ -173,7 +214,11 @@ async fn lost_answers_and_cuts_bill_each_order_once(world: &World) -> Outcome {
             cut += relay.cut_all();
         }
     }
-    assert!(cut > 0 && lost.iter().all(|&rule| relay.fired(rule) > 0), "{cut}, {:?}", lost.map(|rule| relay.fired(rule)));
+    assert!(
+        cut > 0 && lost.iter().all(|&rule| relay.fired(rule) > 0),
+        "{cut}, {:?}",
+        lost.map(|rule| relay.fired(rule))
+    );
     billing.check(world).await
 }
 

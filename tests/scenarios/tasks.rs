@@ -7,7 +7,12 @@ scenarios!(many_tasks_share_one_transaction);
 
 async fn many_tasks_share_one_transaction(world: &World) -> Outcome {
     let topic = world.topic("ledger", 2).await?;
-    let mut payments = world.client().await?.transactional_producer(&world.name("payments")).build().await?;
+    let mut payments = world
+        .client()
+        .await?
+        .transactional_producer(&world.name("payments"))
+        .build()
+        .await?;
     let tx = payments.begin().await?;
     let mut tasks = Vec::new();
     for task in 0..TASKS {
@@ -15,7 +20,9 @@ async fn many_tasks_share_one_transaction(world: &World) -> Outcome {
         tasks.push(spawn(async move {
             for number in 0..RECORDS {
                 let value = format!("{task} {number:03}");
-                sender.send(Record::to(&topic).partition(task % 2).value(&value)).await?;
+                sender
+                    .send(Record::to(&topic).partition(task % 2).value(&value))
+                    .await?;
             }
             Ok::<_, Failure>(())
         }));
@@ -31,8 +38,13 @@ async fn many_tasks_share_one_transaction(world: &World) -> Outcome {
     assert_eq!(seen.len(), usize::try_from(TASKS * RECORDS)?);
     for task in 0..TASKS {
         let prefix = format!("{task} ");
-        let values = seen.iter().filter_map(|record| record.value.as_deref()).filter(|value| value.starts_with(&prefix));
-        let sent: Vec<_> = (0..RECORDS).map(|number| format!("{task} {number:03}")).collect();
+        let values = seen
+            .iter()
+            .filter_map(|record| record.value.as_deref())
+            .filter(|value| value.starts_with(&prefix));
+        let sent: Vec<_> = (0..RECORDS)
+            .map(|number| format!("{task} {number:03}"))
+            .collect();
         assert!(values.eq(sent.iter().map(String::as_str)), "task {task}");
     }
     Ok(())

@@ -2,9 +2,8 @@
 
 use std::{
     io::{self, Write},
-    net::{Ipv4Addr, TcpListener},
     path::Path,
-    process::{self, Command, Stdio},
+    process::{self, Command, Output, Stdio},
     sync::OnceLock,
 };
 
@@ -12,66 +11,101 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Kafka {
     version: &'static str,
-    started: OnceLock<Option<u16>>,
+    started: OnceLock<Option<String>>,
 }
 
 /// Speaks TV2: `transaction.version` 2 is finalized.
-pub(crate) static KAFKA_4: Kafka = Kafka { version: "4.3.1", started: OnceLock::new() };
+pub(crate) static KAFKA_4: Kafka = Kafka::new("4.3.1");
 
 /// Speaks TV1: it finalizes no `transaction.version`.
-pub(crate) static KAFKA_3: Kafka = Kafka { version: "3.9.2", started: OnceLock::new() };
+pub(crate) static KAFKA_3: Kafka = Kafka::new("3.9.2");
 
 impl Kafka {
-    /// The port it listens on, on loopback. `None` if this machine cannot run it, which has then been said.
+    const fn new(version: &'static str) -> Self {
+        Self {
+            version,
+            started: OnceLock::new(),
+        }
+    }
+
+    /// Its `host:port`. `None` if this machine cannot run it, which has then been said.
     ///
     /// # Panics
     ///
     /// If it could run here but does not start, and with `MILENA_REQUIRE_KAFKA=1` if it cannot run.
-    pub(crate) fn port(&self) -> Option<u16> {
-        *self.started.get_or_init(|| match missing() {
-            None => Some(self.start()),
-            Some(missing) => {
-                let required = std::env::var("MILENA_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
-                assert!(!required, "Kafka {} is required (MILENA_REQUIRE_KAFKA=1), but {missing}", self.version);
-                say(&format!("SKIPPED: the scenarios on Kafka {}, because {missing}", self.version));
-                None
-            }
-        })
+    pub(crate) fn bootstrap(&self) -> Option<&str> {
+        self.started.get_or_init(|| self.start()).as_deref()
     }
 
-    /// Starts the node through `cargo xtask`, which stops it when this process is gone, however it ends.
-    fn start(&self) -> u16 {
-        let port = free_port();
-        let name = format!("scenarios-{}-{}", self.version, process::id());
+    fn start(&self) -> Option<String> {
+        let output = self.xtask_kafka_start();
+        if output.status.success() {
+            return Some(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let missing = missing(&errors);
+        let Some(missing) = missing.filter(|_| !is_required()) else {
+            panic!("Kafka {} does not start:\n{errors}", self.version);
+        };
+        say(&format!(
+            "SKIPPED: the scenarios on Kafka {}: {missing}",
+            self.version
+        ));
+        None
+    }
+
+    /// `cargo xtask` ends the node when this process is gone, however that happens, and no other test binary has taken
+    /// it over.
+    fn xtask_kafka_start(&self) -> Output {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["run", "--quiet", "--package", "xtask", "--", "kafka", "start", "--nodes", "1"])
-            .args(["--version", self.version, "--name", &name])
-            .args(["--port", &port.to_string(), "--watch-pid", &process::id().to_string()])
+        Command::new(cargo)
+            .args([
+                "run",
+                "--quiet",
+                "--package",
+                "xtask",
+                "--",
+                "kafka",
+                "start",
+                "--nodes",
+                "1",
+            ])
+            .args([
+                "--version",
+                self.version,
+                "--name",
+                &format!("tests-{}", self.version),
+            ])
+            .args([
+                "--port",
+                "0",
+                "--reuse",
+                "--watch-pid",
+                &process::id().to_string(),
+            ])
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
             .stdin(Stdio::null())
             .output()
-            .expect("cargo runs this test, so it can be run");
-        assert!(
-            output.status.success(),
-            "Kafka {} does not start:\n{}{}",
-            self.version,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        port
+            .expect("cargo runs this test, so it can be run")
     }
 }
 
-/// Why real Kafka cannot run on this machine.
-fn missing() -> Option<String> {
-    let runs = |program: &str, version: &str| {
-        let mut command = Command::new(program);
-        command.arg(version).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
+/// What xtask says is not installed here, if that is why it failed.
+fn missing(errors: &str) -> Option<&str> {
+    let sentence = |program| format!("error: {program} is missing");
+    let of_this = |line: &&str| {
+        ["java", "mvn"]
+            .iter()
+            .any(|program| line.starts_with(&sentence(program)))
     };
-    let missing = [("java", "-version"), ("mvn", "--version")].into_iter().find(|(program, version)| !runs(program, version));
-    missing.map(|(program, _)| format!("`{program}` cannot be run"))
+    errors
+        .lines()
+        .find(of_this)
+        .map(|line| line.trim_start_matches("error: "))
+}
+
+fn is_required() -> bool {
+    std::env::var("MILENA_REQUIRE_KAFKA").is_ok_and(|value| value == "1")
 }
 
 /// Tells the person at the terminal: the test runner keeps what tests print, but not what is written to the handle.
@@ -80,8 +114,21 @@ fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// A port nobody listens on at the moment.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_missing_program_is_a_reason_to_skip() {
+        let missing_java = "warning: unused\nerror: java is missing: real Kafka needs it\n";
+        assert_eq!(
+            missing(missing_java),
+            Some("java is missing: real Kafka needs it")
+        );
+        assert_eq!(
+            missing("error: mvn is missing: fetch"),
+            Some("mvn is missing: fetch")
+        );
+        assert_eq!(missing("error: node 1 ended: exit status 1"), None);
+    }
 }

@@ -26,7 +26,9 @@ pub struct Seen {
 
 /// The values of records, a missing one as the empty text.
 pub fn values(seen: &[Seen]) -> Vec<String> {
-    seen.iter().map(|record| record.value.clone().unwrap_or_default()).collect()
+    seen.iter()
+        .map(|record| record.value.clone().unwrap_or_default())
+        .collect()
 }
 
 /// Reads one topic again and again from its beginning. Records come partition by partition, each in offset order.
@@ -38,7 +40,10 @@ pub struct Log {
 impl Log {
     /// A reader that the relay's faults do not reach.
     pub async fn of(world: &World, topic: &Topic) -> Result<Self, Failure> {
-        Ok(Self { client: world.witness().await?, topic: topic.clone() })
+        Ok(Self {
+            client: world.witness().await?,
+            topic: topic.clone(),
+        })
     }
 
     /// What a read_committed reader can see now, and no more.
@@ -61,7 +66,11 @@ impl Log {
                 return self.visible().await;
             }
             if Instant::now() > deadline {
-                return Err(format!("a transaction stays open on {}: stable up to {stable:?}", self.topic.name).into());
+                return Err(format!(
+                    "a transaction stays open on {}: stable up to {stable:?}",
+                    self.topic.name
+                )
+                .into());
             }
             sleep(READ_STEP).await;
         }
@@ -79,10 +88,16 @@ impl Log {
         let mut seen = Vec::new();
         while let Some(place) = self.behind(&reader, &ends) {
             if Instant::now() > deadline {
-                return Err(format!("{}: the position stays at {place:?} before {ends:?}", self.topic.name).into());
+                return Err(format!(
+                    "{}: the position stays at {place:?} before {ends:?}",
+                    self.topic.name
+                )
+                .into());
             }
             // Records need not come: a position also moves over markers and aborted records.
-            let Ok(batch) = timeout(READ_STEP, reader.next_batch()).await else { continue };
+            let Ok(batch) = timeout(READ_STEP, reader.next_batch()).await else {
+                continue;
+            };
             collect(&batch?, &mut seen);
         }
         seen.retain(|record| record.offset < ends[&record.partition]);
@@ -93,30 +108,46 @@ impl Log {
     /// A partition whose end has not been reached, and the position there.
     fn behind(&self, reader: &Consumer, ends: &BTreeMap<i32, i64>) -> Option<(i32, i64)> {
         let position = |partition| reader.position(&self.topic.name, partition).unwrap_or(0);
-        ends.iter().map(|(&partition, &end)| (partition, position(partition), end)).find_map(
-            |(partition, position, end)| (position < end).then_some((partition, position)),
-        )
+        ends.iter()
+            .map(|(&partition, &end)| (partition, position(partition), end))
+            .find_map(|(partition, position, end)| {
+                (position < end).then_some((partition, position))
+            })
     }
 
     async fn reader(&self, isolation: IsolationLevel) -> Result<Consumer, Failure> {
         let reader = self.client.reader().assign(self.topic.assignment());
-        Ok(reader.isolation(isolation).start(Start::Earliest).build().await?)
+        Ok(reader
+            .isolation(isolation)
+            .start(Start::Earliest)
+            .build()
+            .await?)
     }
 }
 
 async fn ends(reader: &mut Consumer) -> Result<BTreeMap<i32, i64>, Failure> {
-    Ok(reader.end_offsets().await?.into_iter().map(|(_, partition, end)| (partition, end)).collect())
+    Ok(reader
+        .end_offsets()
+        .await?
+        .into_iter()
+        .map(|(_, partition, end)| (partition, end))
+        .collect())
 }
 
 fn collect(batch: &milena::Batch, into: &mut Vec<Seen>) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    into.extend(batch.records().map(|record| Seen {
-        partition: batch.partition(),
-        offset: record.offset(),
-        timestamp: record.timestamp(),
-        key: record.key().map(text),
-        value: record.value().map(text),
-        headers: record.headers().map(|header| (text(header.key()), header.value().map(text))).collect(),
+    into.extend(batch.records().map(|record| {
+        Seen {
+            partition: batch.partition(),
+            offset: record.offset(),
+            timestamp: record.timestamp(),
+            key: record.key().map(text),
+            value: record.value().map(text),
+            headers: record
+                .headers()
+                .map(|header| (text(header.key()), header.value().map(text)))
+                .collect(),
+        }
     }));
 }
 

@@ -22,7 +22,10 @@ pub struct Failure {
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Self {
-        Self { error: error.into(), at: Location::caller() }
+        Self {
+            error: error.into(),
+            at: Location::caller(),
+        }
     }
 }
 
@@ -38,8 +41,13 @@ impl fmt::Debug for Failure {
 ///
 /// That is how a test fails.
 pub fn run(kind: Kind, name: &str, scenario: impl AsyncFnOnce(&World) -> Outcome) {
-    let Some(world) = World::start(kind, name) else { return };
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let Some(world) = World::start(kind, name) else {
+        return;
+    };
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let runtime = runtime.expect("a runtime needs threads and a poller, nothing else");
     match runtime.block_on(timeout(SCENARIO_TIME_MAX, scenario(&world))) {
         Ok(Ok(())) => {}
@@ -56,7 +64,10 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> impl Future<Ou
         let deadline = Instant::now() + EVENTUALLY_TIME_MAX;
         while !holds() {
             if Instant::now() > deadline {
-                return Err(Failure { error: format!("not within time: {what}").into(), at });
+                return Err(Failure {
+                    error: format!("not within time: {what}").into(),
+                    at,
+                });
             }
             sleep(EVENTUALLY_STEP).await;
         }
@@ -65,7 +76,10 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> impl Future<Ou
 }
 
 /// A task on the runtime that the scenario runs on, as an application has them.
-#[expect(clippy::disallowed_methods, reason = "the ban is for the client; scenarios are the application")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the ban is for the client; scenarios are the application"
+)]
 pub fn spawn<F>(task: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,

@@ -1,6 +1,9 @@
 //! Where a scenario takes place: a broker, a relay in front of it, and names that nobody else uses.
 
-use std::{process, sync::atomic::{AtomicU64, Ordering}};
+use std::{
+    process,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use milena::{BrokerAddress, Client, NewTopic};
 use milena_testbroker::{
@@ -41,10 +44,9 @@ impl World {
     /// `None` if this machine has no such broker.
     pub(crate) fn start(kind: Kind, name: &str) -> Option<Self> {
         let relay = Relay::start().expect("a thread can be started");
-        let local = |port| ("127.0.0.1".to_owned(), port);
         let (bootstrap, broker) = match kind {
-            Kind::Kafka4 => (local(KAFKA_4.port()?), None),
-            Kind::Kafka3 => (local(KAFKA_3.port()?), None),
+            Kind::Kafka4 => (split(KAFKA_4.bootstrap()?), None),
+            Kind::Kafka3 => (split(KAFKA_3.bootstrap()?), None),
             Kind::EmbeddedTv2 | Kind::EmbeddedTv1 => {
                 let builder = TestBroker::builder().nodes(3);
                 let builder = match kind {
@@ -56,8 +58,18 @@ impl World {
             }
         };
         // Real Kafka keeps the names of former runs when it is not ours alone.
-        let unique = format!("{name}-{}-{}", process::id(), WORLDS.fetch_add(1, Ordering::Relaxed));
-        Some(Self { kind, bootstrap, broker, relay, unique })
+        let unique = format!(
+            "{name}-{}-{}",
+            process::id(),
+            WORLDS.fetch_add(1, Ordering::Relaxed)
+        );
+        Some(Self {
+            kind,
+            bootstrap,
+            broker,
+            relay,
+            unique,
+        })
     }
 
     /// Which brokers these are.
@@ -76,9 +88,14 @@ impl World {
         let relay = self.relay.clone();
         let through_relay = move |address: BrokerAddress| {
             let (host, port) = relay.route(&address.host, address.port);
-            BrokerAddress { host: host.into(), port }
+            BrokerAddress {
+                host: host.into(),
+                port,
+            }
         };
-        let builder = Client::builder().bootstrap([format!("{host}:{port}")]).client_id(&self.unique);
+        let builder = Client::builder()
+            .bootstrap([format!("{host}:{port}")])
+            .client_id(&self.unique);
         Ok(builder.address_map(through_relay).build().await?)
     }
 
@@ -90,7 +107,11 @@ impl World {
     /// A new topic of this scenario.
     pub async fn topic(&self, what: &str, partitions: i32) -> Result<Topic, Failure> {
         let name = self.name(what);
-        self.witness().await?.admin().create_topic(NewTopic::new(&name, partitions).replication_factor(-1)).await?;
+        self.witness()
+            .await?
+            .admin()
+            .create_topic(NewTopic::new(&name, partitions).replication_factor(-1))
+            .await?;
         Ok(Topic { name, partitions })
     }
 
@@ -105,7 +126,10 @@ impl World {
         match &self.broker {
             Some(broker) => {
                 let rule = Rule::on(api).nth(1);
-                LostAnswers::Embedded(broker, broker.with(|broker| broker.faults().add(rule, Action::ApplyThenDrop)))
+                LostAnswers::Embedded(
+                    broker,
+                    broker.with(|broker| broker.faults().add(rule, Action::ApplyThenDrop)),
+                )
             }
             None => {
                 let rule = RelayRule::on(api).nth(1);
@@ -127,7 +151,9 @@ pub struct Topic {
 impl Topic {
     /// Every partition, as the client takes assignments.
     pub fn assignment(&self) -> Vec<(&str, i32)> {
-        (0..self.partitions).map(|partition| (self.name.as_str(), partition)).collect()
+        (0..self.partitions)
+            .map(|partition| (self.name.as_str(), partition))
+            .collect()
     }
 }
 
@@ -151,8 +177,14 @@ impl LostAnswers<'_> {
 }
 
 fn split(bootstrap: &str) -> (String, u16) {
-    let (host, port) = bootstrap.rsplit_once(':').expect("the embedded broker's address is host:port");
-    (host.to_owned(), port.parse().expect("the embedded broker's port is a number"))
+    let (host, port) = bootstrap
+        .rsplit_once(':')
+        .expect("a broker prints its address as host:port");
+    (
+        host.to_owned(),
+        port.parse()
+            .expect("the embedded broker's port is a number"),
+    )
 }
 
 /// Numbers the worlds of this process.
