@@ -51,13 +51,6 @@ pub(crate) struct Findings {
     pub refused_records: u64,
 }
 
-impl Findings {
-    /// Whether every payment moved exactly once and nothing else happened.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.torn == 0 && self.foreign == 0 && self.balanced
-    }
-}
-
 impl Auditor {
     /// An auditor of the run with this seed and orders `0..payments`.
     pub(crate) fn new(seed: u64, payments: u64) -> Self {

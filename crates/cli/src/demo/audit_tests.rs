@@ -6,6 +6,12 @@ use crate::demo::payment::Account;
 const SEED: u64 = 12;
 const PAYMENTS: u64 = 3_000;
 
+impl Findings {
+    fn is_clean(&self) -> bool {
+        counts(self) == (0, 0, 0, 0) && self.balanced
+    }
+}
+
 /// The records that a faultless run leaves behind.
 struct Books {
     ledger: Vec<Entry>,

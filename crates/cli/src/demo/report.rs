@@ -13,6 +13,8 @@ pub(crate) struct Report {
     pub seed: u64,
     pub payments: u64,
     pub transactions: Transactions,
+    /// Pipelines started again after an error that the demo had not asked for.
+    pub recoveries: u64,
     pub fired: Fired,
     /// Whether leaders and coordinators were ours to move.
     pub moves: bool,
@@ -133,6 +135,7 @@ impl Report {
             ("applied", plain(json!(findings.applied))),
             ("balanced", plain(json!(findings.balanced))),
             ("ledger_records", plain(json!(findings.ledger_records))),
+            ("pipelines_recovered", plain(json!(self.recoveries))),
             ("hidden_records", plain(json!(self.hidden))),
             ("seconds", plain(json!(rounded(self.seconds, 3)))),
             ("topics", plain(json!(self.topics))),
@@ -239,6 +242,7 @@ mod tests {
                 aborted: 24,
                 fenced: 1,
             },
+            recoveries: 0,
             fired,
             moves: true,
             findings: Findings {
@@ -266,7 +270,8 @@ mod tests {
 
     #[test]
     fn every_finding_and_every_missing_fault_is_a_complaint() {
-        let spoilers: [(&str, fn(&mut Report)); 8] = [
+        type Spoil = fn(&mut Report);
+        let spoilers: [(&str, Spoil); 8] = [
             ("lost", |r| r.findings.lost = 1),
             ("doubled", |r| r.findings.doubled = 2),
             ("torn", |r| r.findings.torn = 3),
