@@ -1,13 +1,18 @@
 //! Carries out the plan's strikes, and knows which of them have fired.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use milena_testbroker::relay::{Relay, RelayAction, RelayRule, RelayRuleId};
-use milena_testbroker::{Action, ApiKey, Broker, CoordinatorKind, Rule, RuleId, TestBroker};
+use milena_testbroker::relay::{RelayAction, RelayRule, RelayRuleId};
+use milena_testbroker::{Action, ApiKey, Broker, CoordinatorKind, Rule, RuleId};
 
 use super::names::Names;
 use super::plan::{Coordinator, Fired, Kind, Plan, Strike, Victim};
 use super::site::Site;
+
+/// A fault that has not fired after this part of the run has missed its request: its rule met one whose connection broke for
+/// another reason.
+const PATIENCE_PARTS: u64 = 25;
 
 /// What only the pipeline's owner can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +29,26 @@ pub(crate) struct Chaos {
     names: Names,
     plan: Plan,
     fired: Fired,
-    armed: Vec<(Armed, Kind)>,
+    armed: Vec<Armed>,
+    /// Faults that are due while another one waits for the same kind of request.
+    waiting: VecDeque<(Victim, Kind)>,
+    /// How much progress a fault may let pass before it is armed anew.
+    patience: u64,
     /// Counts leader moves, to take the partitions in turn.
     leader_moves: usize,
 }
 
 /// A fault that waits for its request.
-enum Armed {
+struct Armed {
+    rule: ArmedRule,
+    victim: Victim,
+    kind: Kind,
+    /// The progress when it was armed.
+    since: u64,
+}
+
+#[derive(Clone, Copy)]
+enum ArmedRule {
     Broker(RuleId),
     Relay(RelayRuleId),
 }
@@ -44,6 +62,8 @@ impl Chaos {
             names,
             fired: Fired::default(),
             armed: Vec::new(),
+            waiting: VecDeque::new(),
+            patience: payments / PATIENCE_PARTS,
             leader_moves: 0,
         }
     }
@@ -53,8 +73,8 @@ impl Chaos {
         self.collect(committed);
         while let Some(strike) = self.plan.due(committed) {
             match strike {
-                Strike::Cut(victim) => self.arm(victim, Kind::ConnectionCut),
-                Strike::LoseAnswer(victim) => self.arm(victim, Kind::AnswerLost),
+                Strike::Cut(victim) => self.waiting.push_back((victim, Kind::ConnectionCut)),
+                Strike::LoseAnswer(victim) => self.waiting.push_back((victim, Kind::AnswerLost)),
                 Strike::MoveLeader => self.move_leader(committed),
                 Strike::MoveCoordinator(coordinator) => {
                     self.move_coordinator(coordinator, committed);
@@ -63,6 +83,7 @@ impl Chaos {
                 Strike::KeepOld => return Some(Order::KeepOld),
             }
         }
+        self.arm(committed);
         None
     }
 
@@ -74,42 +95,41 @@ impl Chaos {
     /// Disarms what never found its request, and tells what fired.
     pub(crate) fn finish(mut self, committed: u64) -> Fired {
         self.collect(committed);
-        for (armed, _) in &self.armed {
-            match (armed, &*self.site) {
-                (Armed::Broker(id), Site::BuiltIn(broker)) => {
-                    broker.with(|broker| broker.faults().remove(*id));
-                }
-                (Armed::Relay(id), Site::Users { relay, .. }) => relay.remove(*id),
-                _ => {}
-            }
+        for armed in &self.armed {
+            self.site.disarm(armed.rule);
         }
         self.fired
     }
 
-    /// Moves the faults that have fired from `armed` to `fired`. Only the place where the fault is made knows that it happened.
+    /// Takes note of the armed faults that have fired. Only the place where a fault is made knows that it happened.
     fn collect(&mut self, committed: u64) {
-        let (site, fired) = (&self.site, &mut self.fired);
-        self.armed.retain(|(armed, kind)| {
-            let count = match (armed, &**site) {
-                (Armed::Broker(id), Site::BuiltIn(broker)) => {
-                    broker.with(|broker| broker.faults().fired(*id))
-                }
-                (Armed::Relay(id), Site::Users { relay, .. }) => relay.fired(*id),
-                _ => 0,
-            };
-            if count > 0 {
-                fired.note(*kind, committed);
+        for armed in std::mem::take(&mut self.armed) {
+            if self.site.fired(armed.rule) > 0 {
+                self.fired.note(armed.kind, committed);
+                self.site.disarm(armed.rule);
+            } else if committed > armed.since + self.patience {
+                self.site.disarm(armed.rule);
+                self.waiting.push_front((armed.victim, armed.kind));
+            } else {
+                self.armed.push(armed);
             }
-            count == 0
-        });
+        }
     }
 
-    fn arm(&mut self, victim: Victim, kind: Kind) {
-        let armed = match &*self.site {
-            Site::BuiltIn(broker) => Armed::Broker(arm_in_broker(broker, victim, kind)),
-            Site::Users { relay, .. } => Armed::Relay(arm_in_relay(relay, victim, kind)),
-        };
-        self.armed.push((armed, kind));
+    /// Arms what is due, at most one fault for each kind of request: of two, only one could strike the next request.
+    fn arm(&mut self, committed: u64) {
+        for (victim, kind) in std::mem::take(&mut self.waiting) {
+            if self.armed.iter().any(|armed| armed.victim == victim) {
+                self.waiting.push_back((victim, kind));
+            } else {
+                self.armed.push(Armed {
+                    rule: self.site.arm(victim, kind, &self.names.transactional_id),
+                    victim,
+                    kind,
+                    since: committed,
+                });
+            }
+        }
     }
 
     fn move_leader(&mut self, committed: u64) {
@@ -120,9 +140,11 @@ impl Chaos {
             .names
             .topics()
             .into_iter()
+            .filter(|(topic, _)| *topic != self.names.refused)
             .flat_map(|(topic, count)| (0..count).map(move |partition| (topic, partition)))
             .collect();
-        // Seven has no common factor with the fifteen partitions: the turns jump between the topics and miss none.
+        // Seven has no common factor with the twelve partitions: the turns jump between the two topics and miss none.
+        // The refused topic is left out: so little is written there that nobody would notice.
         let (topic, partition) = partitions[self.leader_moves * 7 % partitions.len()];
         self.leader_moves += 1;
         let moved = broker.with(|broker| {
@@ -156,20 +178,52 @@ impl Chaos {
     }
 }
 
-fn arm_in_broker(broker: &TestBroker, victim: Victim, kind: Kind) -> RuleId {
-    let action = match kind {
-        Kind::AnswerLost => Action::ApplyThenDrop,
-        _ => Action::CutConnection,
-    };
-    broker.with(|broker| broker.faults().add(Rule::on(api(victim)).nth(1), action))
-}
+impl Site {
+    fn arm(&self, victim: Victim, kind: Kind, transactional_id: &str) -> ArmedRule {
+        let lost = kind == Kind::AnswerLost;
+        match self {
+            Self::BuiltIn(broker) => {
+                let rule = Rule::on(api(victim))
+                    .transactional_id(transactional_id)
+                    .times(1);
+                let action = if lost {
+                    Action::ApplyThenDrop
+                } else {
+                    Action::CutConnection
+                };
+                ArmedRule::Broker(broker.with(|broker| broker.faults().add(rule, action)))
+            }
+            Self::Users { relay, .. } => {
+                let rule = RelayRule::on(api(victim)).times(1);
+                let action = if lost {
+                    RelayAction::LoseAnswer
+                } else {
+                    RelayAction::CutNow
+                };
+                ArmedRule::Relay(relay.add(rule, action))
+            }
+        }
+    }
 
-fn arm_in_relay(relay: &Relay, victim: Victim, kind: Kind) -> RelayRuleId {
-    let action = match kind {
-        Kind::AnswerLost => RelayAction::LoseAnswer,
-        _ => RelayAction::CutNow,
-    };
-    relay.add(RelayRule::on(api(victim)).nth(1), action)
+    fn disarm(&self, rule: ArmedRule) {
+        match (rule, self) {
+            (ArmedRule::Broker(id), Self::BuiltIn(broker)) => {
+                broker.with(|broker| broker.faults().remove(id));
+            }
+            (ArmedRule::Relay(id), Self::Users { relay, .. }) => relay.remove(id),
+            _ => {}
+        }
+    }
+
+    fn fired(&self, rule: ArmedRule) -> u64 {
+        match (rule, self) {
+            (ArmedRule::Broker(id), Self::BuiltIn(broker)) => {
+                broker.with(|broker| broker.faults().fired(id))
+            }
+            (ArmedRule::Relay(id), Self::Users { relay, .. }) => relay.fired(id),
+            _ => 0,
+        }
+    }
 }
 
 fn api(victim: Victim) -> ApiKey {
