@@ -95,11 +95,11 @@ fn every_dependency_is_explained() {
         .split_once("[workspace.dependencies]\n")
         .expect("the table of dependencies");
     let table = table.split("\n[").next().unwrap_or_default();
-    let names: BTreeSet<&str> = table
+    let entries = table
         .lines()
-        .filter(|line| !line.starts_with('#') && !line.contains("path ="))
-        .filter_map(|line| line.split_once(" = ").map(|(name, _)| name))
-        .collect();
+        .filter(|line| !line.starts_with('#') && !line.contains("path = "));
+    let names = entries.filter_map(|line| line.split_once('=').map(|(name, _)| name.trim()));
+    let names: BTreeSet<&str> = names.collect();
     let why = read("docs/decisions/0002-dependencies.md");
     let unexplained = names
         .iter()
