@@ -1,4 +1,12 @@
-//! Tests of the transaction manager.
+//! Tests of the transaction manager: rules one by one, tables in full, and a model check of manager,
+//! coordinator and network together.
+
+mod errors;
+mod invariants;
+mod lifecycle;
+mod model;
+mod rig;
+mod table;
 
 /// Faults built in on purpose: the model check must find them, or it proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
