@@ -1,1 +1,55 @@
-//! wire
+//! Kafka's bytes: frames, messages, record batches and error codes. No I/O, no clock, no state between calls.
+//!
+//! - [`messages`]: the requests and responses milena speaks, declared field by field;
+//! - [`encode_request`], [`decode_response`], [`take_frame`]: messages to frames and back;
+//! - [`record`]: record batches, built and read without an allocation a record;
+//! - [`ErrorCode`], [`ApiKey`], [`Uuid`]: the protocol's small values.
+//!
+//! Decoding borrows strings from the frame, never panics, and never allocates more than a small multiple of the frame it was given: every
+//! count is checked against the bytes left first. Encoding does not copy records: they ride in the [`Frame`] as slices of their own.
+//!
+//! ```
+//! use bytes::{Bytes, BytesMut};
+//! use milena_wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+//! use milena_wire::{ApiVersion, CorrelationId, ErrorCode};
+//!
+//! let request = FindCoordinatorRequest { key: "payments", key_type: 1, ..Default::default() };
+//! let frame = milena_wire::encode_request(&request, ApiVersion(3), CorrelationId(7), Some("app"))?;
+//! assert_eq!(frame.len(), frame.to_bytes().len());
+//!
+//! // What a broker answers, and how its bytes become a message.
+//! let response = FindCoordinatorResponse { node_id: 2, host: "broker-2", port: 9092, ..Default::default() };
+//! let sent = milena_wire::encode_response(&response, ApiVersion(3), CorrelationId(7))?;
+//! let mut received = BytesMut::from(&sent.to_bytes()[..]);
+//! let frame: Bytes = milena_wire::take_frame(&mut received, 1 << 20)?.ok_or("not all there yet")?;
+//! assert_eq!(milena_wire::peek_correlation_id(&frame)?, CorrelationId(7));
+//! let response: FindCoordinatorResponse<'_> = milena_wire::decode_response(&frame, ApiVersion(3))?;
+//! assert_eq!((response.error_code, response.node_id), (ErrorCode::NONE, 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod error_code;
+mod frame;
+mod message;
+pub mod messages;
+mod payload;
+mod primitives;
+mod reader;
+pub mod record;
+mod uuid;
+mod varint;
+mod writer;
+
+pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub use error_code::ErrorCode;
+pub use frame::{
+    RequestHeader, decode_api_versions_response, decode_request_header, decode_response,
+    encode_request, encode_response, peek_correlation_id, take_frame,
+};
+pub use message::{Decode, Encode, Message, Request};
+pub use payload::{Frame, Payload};
+pub use primitives::{ApiKey, ApiVersion, CorrelationId, VersionRange};
+pub use reader::{Reader, TaggedField};
+pub use uuid::{ParseUuidError, Uuid};
+pub use writer::{TaggedFieldStart, Writer};

@@ -1,0 +1,432 @@
+//! Reads the protocol's types off the front of a frame.
+
+use bytes::Bytes;
+
+use crate::{
+    ApiKey, ApiVersion, Decode, DecodeError, DecodeErrorKind, ErrorCode, Message, Payload, Uuid,
+    varint,
+};
+
+/// A frame, read from front to back. The field names given to its methods are for errors only.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    frame: &'a Bytes,
+    rest: &'a [u8],
+    api: Option<ApiKey>,
+    version: ApiVersion,
+    flexible: bool,
+}
+
+/// A tagged field whose number and size were read.
+#[derive(Debug)]
+pub struct TaggedField {
+    /// Its number.
+    pub tag: u32,
+    size: usize,
+    /// The bytes that must be left once it is read.
+    left_after: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads `frame` from its first byte, in the older form without compact lengths until a message says otherwise.
+    pub fn new(frame: &'a Bytes) -> Self {
+        Self {
+            frame,
+            rest: frame,
+            api: None,
+            version: ApiVersion(-1),
+            flexible: false,
+        }
+    }
+
+    /// How many bytes were read.
+    pub fn position(&self) -> usize {
+        self.frame.len() - self.rest.len()
+    }
+
+    /// How many bytes are left.
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Says that all was read: bytes left over are an error.
+    pub fn finish(self) -> Result<(), DecodeError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            left => Err(self.error("end", DecodeErrorKind::TrailingBytes(left))),
+        }
+    }
+
+    /// Starts the body of `M`.
+    pub fn begin<M: Message>(&mut self, version: ApiVersion) -> Result<(), DecodeError> {
+        self.set_context(M::KEY, version);
+        self.flexible = M::FLEXIBLE_SINCE.is_some_and(|since| version >= since);
+        if M::VERSIONS.contains(version) {
+            Ok(())
+        } else {
+            Err(self.error("version", DecodeErrorKind::UnsupportedVersion(M::VERSIONS)))
+        }
+    }
+
+    /// Names the message in errors.
+    pub(crate) const fn set_context(&mut self, api: ApiKey, version: ApiVersion) {
+        self.api = Some(api);
+        self.version = version;
+    }
+
+    #[cold]
+    fn error(&self, field: &'static str, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError {
+            api: self.api,
+            version: self.version,
+            field,
+            position: self.position(),
+            kind,
+        }
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+        match self.rest.split_first_chunk::<N>() {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                Ok(*taken)
+            }
+            None => Err(self.error(field, DecodeErrorKind::Truncated)),
+        }
+    }
+
+    #[inline]
+    fn slice(&mut self, len: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        match self.rest.split_at_checked(len) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                Ok(taken)
+            }
+            None => Err(self.error(field, DecodeErrorKind::Truncated)),
+        }
+    }
+
+    fn uvarint(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        varint::take_u32(&mut self.rest).map_err(|kind| self.error(field, kind))
+    }
+
+    /// One byte, true unless zero.
+    pub fn bool(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        Ok(self.array::<1>(field)? != [0])
+    }
+
+    /// Eight bits.
+    pub fn i8(&mut self, field: &'static str) -> Result<i8, DecodeError> {
+        self.array(field).map(i8::from_be_bytes)
+    }
+
+    /// Sixteen bits.
+    pub fn i16(&mut self, field: &'static str) -> Result<i16, DecodeError> {
+        self.array(field).map(i16::from_be_bytes)
+    }
+
+    /// Thirty-two bits.
+    pub fn i32(&mut self, field: &'static str) -> Result<i32, DecodeError> {
+        self.array(field).map(i32::from_be_bytes)
+    }
+
+    /// Sixty-four bits.
+    pub fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
+        self.array(field).map(i64::from_be_bytes)
+    }
+
+    /// A double.
+    pub fn f64(&mut self, field: &'static str) -> Result<f64, DecodeError> {
+        self.array(field).map(f64::from_be_bytes)
+    }
+
+    /// An error code.
+    pub fn error_code(&mut self, field: &'static str) -> Result<ErrorCode, DecodeError> {
+        self.i16(field).map(ErrorCode)
+    }
+
+    /// A topic id.
+    pub fn uuid(&mut self, field: &'static str) -> Result<Uuid, DecodeError> {
+        self.array(field).map(Uuid)
+    }
+
+    /// A string.
+    pub fn string(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        self.nullable_string(field)?
+            .ok_or_else(|| self.error(field, DecodeErrorKind::UnexpectedNull))
+    }
+
+    /// A string or null.
+    pub fn nullable_string(&mut self, field: &'static str) -> Result<Option<&'a str>, DecodeError> {
+        let len = if self.flexible {
+            self.compact_len(field)?
+        } else {
+            let len = self.i16(field)?;
+            self.plain_len(i32::from(len), field)?
+        };
+        let Some(len) = len else { return Ok(None) };
+        let bytes = self.slice(len, field)?;
+        match str::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(self.error(field, DecodeErrorKind::InvalidUtf8)),
+        }
+    }
+
+    /// Bytes.
+    pub fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        self.nullable_bytes(field)?
+            .ok_or_else(|| self.error(field, DecodeErrorKind::UnexpectedNull))
+    }
+
+    /// Bytes or null.
+    pub fn nullable_bytes(&mut self, field: &'static str) -> Result<Option<&'a [u8]>, DecodeError> {
+        match self.nullable_len(field)? {
+            Some(len) => self.slice(len, field).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Records or null, as a slice that keeps the frame alive.
+    pub fn nullable_records(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Option<Payload>, DecodeError> {
+        let Some(bytes) = self.nullable_bytes(field)? else {
+            return Ok(None);
+        };
+        let end = self.position();
+        Ok(Some(Payload::from(
+            self.frame.slice(end - bytes.len()..end),
+        )))
+    }
+
+    /// A list of numbers.
+    pub fn i32s(&mut self, field: &'static str) -> Result<Vec<i32>, DecodeError> {
+        self.nullable_i32s(field)?
+            .ok_or_else(|| self.error(field, DecodeErrorKind::UnexpectedNull))
+    }
+
+    /// A list of numbers, or null.
+    pub fn nullable_i32s(&mut self, field: &'static str) -> Result<Option<Vec<i32>>, DecodeError> {
+        let Some(count) = self.count(4, field)? else {
+            return Ok(None);
+        };
+        (0..count)
+            .map(|_| self.i32(field))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// A list of strings.
+    pub fn strings(&mut self, field: &'static str) -> Result<Vec<&'a str>, DecodeError> {
+        self.nullable_strings(field)?
+            .ok_or_else(|| self.error(field, DecodeErrorKind::UnexpectedNull))
+    }
+
+    /// A list of strings, or null.
+    pub fn nullable_strings(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Option<Vec<&'a str>>, DecodeError> {
+        let Some(count) = self.count(1, field)? else {
+            return Ok(None);
+        };
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            items.push(self.string(field)?);
+        }
+        Ok(Some(items))
+    }
+
+    /// A list of structs.
+    pub fn structs<T: Decode<'a>>(
+        &mut self,
+        field: &'static str,
+        version: ApiVersion,
+    ) -> Result<Vec<T>, DecodeError> {
+        self.nullable_structs(field, version)?
+            .ok_or_else(|| self.error(field, DecodeErrorKind::UnexpectedNull))
+    }
+
+    /// A list of structs, or null.
+    pub fn nullable_structs<T: Decode<'a>>(
+        &mut self,
+        field: &'static str,
+        version: ApiVersion,
+    ) -> Result<Option<Vec<T>>, DecodeError> {
+        let Some(count) = self.count(T::bytes_min(version), field)? else {
+            return Ok(None);
+        };
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            items.push(T::decode(self, version)?);
+        }
+        Ok(Some(items))
+    }
+
+    /// How many tagged fields follow; none in the older form.
+    pub fn tagged_field_count(&mut self) -> Result<u32, DecodeError> {
+        if !self.flexible {
+            return Ok(0);
+        }
+        let count = self.uvarint("tagged fields")?;
+        // Each takes a byte for its number and one for its size.
+        self.check_count(count, 2, "tagged fields")?;
+        Ok(count)
+    }
+
+    /// The number and size of the next tagged field.
+    pub fn tagged_field(&mut self) -> Result<TaggedField, DecodeError> {
+        let tag = self.uvarint("tag")?;
+        let size = self.uvarint("tag size")? as usize;
+        match self.rest.len().checked_sub(size) {
+            Some(left_after) => Ok(TaggedField {
+                tag,
+                size,
+                left_after,
+            }),
+            None => Err(self.error("tag size", DecodeErrorKind::Truncated)),
+        }
+    }
+
+    /// Passes over a field of a later version.
+    pub fn skip_tagged_field(&mut self, field: &TaggedField) -> Result<(), DecodeError> {
+        self.slice(field.size, "tagged field").map(|_| ())
+    }
+
+    /// Checks that a tagged field was as long as it said.
+    pub fn end_tagged_field(&self, field: &TaggedField) -> Result<(), DecodeError> {
+        if self.rest.len() == field.left_after {
+            Ok(())
+        } else {
+            Err(self.error(
+                "tagged field",
+                DecodeErrorKind::TaggedFieldSize { tag: field.tag },
+            ))
+        }
+    }
+
+    /// Passes over the tagged fields of a struct that has none we know.
+    pub fn skip_tagged_fields(&mut self) -> Result<(), DecodeError> {
+        for _ in 0..self.tagged_field_count()? {
+            let field = self.tagged_field()?;
+            self.skip_tagged_field(&field)?;
+        }
+        Ok(())
+    }
+
+    /// Switches between the two forms, for headers.
+    pub(crate) const fn set_flexible(&mut self, flexible: bool) {
+        self.flexible = flexible;
+    }
+
+    /// The count of a list, checked against the bytes left so that a lie cannot make anybody allocate.
+    fn count(
+        &mut self,
+        bytes_min: usize,
+        field: &'static str,
+    ) -> Result<Option<usize>, DecodeError> {
+        let Some(count) = self.nullable_len(field)? else {
+            return Ok(None);
+        };
+        self.check_count(u32::try_from(count).unwrap_or(u32::MAX), bytes_min, field)?;
+        Ok(Some(count))
+    }
+
+    fn check_count(
+        &self,
+        count: u32,
+        bytes_min: usize,
+        field: &'static str,
+    ) -> Result<(), DecodeError> {
+        let room = self.rest.len();
+        if count as usize > room / bytes_min.max(1) {
+            return Err(self.error(field, DecodeErrorKind::CountTooLarge { count, room }));
+        }
+        Ok(())
+    }
+
+    /// The length of bytes or a list, `None` for null.
+    fn nullable_len(&mut self, field: &'static str) -> Result<Option<usize>, DecodeError> {
+        if self.flexible {
+            return self.compact_len(field);
+        }
+        let len = self.i32(field)?;
+        self.plain_len(len, field)
+    }
+
+    /// Compact lengths are one higher, zero being null.
+    fn compact_len(&mut self, field: &'static str) -> Result<Option<usize>, DecodeError> {
+        Ok(self.uvarint(field)?.checked_sub(1).map(|len| len as usize))
+    }
+
+    fn plain_len(&self, len: i32, field: &'static str) -> Result<Option<usize>, DecodeError> {
+        match len {
+            -1 => Ok(None),
+            len => match usize::try_from(len) {
+                Ok(len) => Ok(Some(len)),
+                Err(_) => Err(self.error(field, DecodeErrorKind::NegativeLength(len))),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind<T: std::fmt::Debug>(result: Result<T, DecodeError>) -> DecodeErrorKind {
+        result.expect_err("must fail").kind
+    }
+
+    #[test]
+    fn a_count_larger_than_the_bytes_left_is_refused() {
+        let frame = Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff, 0, 0]);
+        let mut reader = Reader::new(&frame);
+        let count = i32::MAX.cast_unsigned();
+        assert_eq!(
+            kind(reader.i32s("replicas")),
+            DecodeErrorKind::CountTooLarge { count, room: 2 }
+        );
+    }
+
+    #[test]
+    fn errors_say_field_and_position() {
+        let frame = Bytes::from_static(&[0, 1, 0, 2, 0xff, 0xff]);
+        let mut reader = Reader::new(&frame);
+        reader.set_context(ApiKey::METADATA, ApiVersion(1));
+        assert_eq!(reader.i16("a"), Ok(1));
+        let error = reader.string("host").expect_err("not UTF-8");
+        assert_eq!(error.to_string(), "Metadata v1: host at byte 6: not UTF-8");
+    }
+
+    #[test]
+    fn lengths_below_null_are_refused() {
+        let frame = Bytes::from_static(&[0xff, 0xfe]);
+        assert_eq!(
+            kind(Reader::new(&frame).nullable_string("a")),
+            DecodeErrorKind::NegativeLength(-2)
+        );
+        let frame = Bytes::from_static(&[0xff, 0xff]);
+        assert_eq!(Reader::new(&frame).nullable_string("a"), Ok(None));
+        assert_eq!(
+            kind(Reader::new(&frame).string("a")),
+            DecodeErrorKind::UnexpectedNull
+        );
+    }
+
+    #[test]
+    fn a_tagged_field_must_fill_its_size() {
+        let frame = Bytes::from_static(&[1, 0, 3, 0, 1, 9]);
+        let mut reader = Reader::new(&frame);
+        reader.set_flexible(true);
+        assert_eq!(reader.tagged_field_count(), Ok(1));
+        let field = reader.tagged_field().expect("complete");
+        assert_eq!(reader.i16("two of three bytes"), Ok(1));
+        assert_eq!(
+            kind(reader.end_tagged_field(&field)),
+            DecodeErrorKind::TaggedFieldSize { tag: 0 }
+        );
+    }
+}

@@ -1,0 +1,293 @@
+//! Records of a checked batch, parsed as they are walked over.
+
+use bytes::Bytes;
+
+use super::header::{BatchHeader, HEADER_LEN, TimestampType};
+use crate::{DecodeError, DecodeErrorKind, varint};
+
+/// The records of a batch: their framing was checked, so reading them cannot fail. Shares the bytes of the batch.
+#[derive(Clone, Debug)]
+pub struct RecordBatch {
+    header: BatchHeader,
+    bytes: Bytes,
+}
+
+impl RecordBatch {
+    /// Checks every record: lengths, variable-length integers, offsets, timestamps, and that they are as many as the header says.
+    pub(super) fn new(header: BatchHeader, bytes: Bytes) -> Result<Self, DecodeError> {
+        let mut rest = &bytes[HEADER_LEN..];
+        let mut offset_delta_min = 0_i64;
+        for _ in 0..header.record_count {
+            let position = bytes.len() - rest.len();
+            // Bytes that end before the last record are a wrong count, not a wrong record.
+            if rest.is_empty() {
+                return Err(DecodeError::plain(
+                    "record_count",
+                    position,
+                    DecodeErrorKind::RecordCount(header.record_count),
+                ));
+            }
+            let checked = check_record(&mut rest, &header, offset_delta_min);
+            offset_delta_min = match checked {
+                Ok(delta) => i64::from(delta) + 1,
+                Err((field, kind)) => return Err(DecodeError::plain(field, position, kind)),
+            };
+        }
+        if rest.is_empty() {
+            Ok(Self { header, bytes })
+        } else {
+            let position = bytes.len() - rest.len();
+            Err(DecodeError::plain(
+                "record_count",
+                position,
+                DecodeErrorKind::RecordCount(header.record_count),
+            ))
+        }
+    }
+
+    /// The header of the batch.
+    pub const fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// The records in order.
+    pub fn records(&self) -> RecordIter<'_> {
+        RecordIter {
+            header: &self.header,
+            rest: &self.bytes[HEADER_LEN..],
+            left: self.len(),
+        }
+    }
+
+    /// How many records.
+    pub const fn len(&self) -> usize {
+        // Never negative: the header was checked.
+        self.header.record_count.unsigned_abs() as usize
+    }
+
+    /// Whether compaction has removed all records.
+    pub const fn is_empty(&self) -> bool {
+        self.header.record_count == 0
+    }
+
+    /// The position after this batch.
+    pub const fn next_offset(&self) -> i64 {
+        self.header.last_offset().saturating_add(1)
+    }
+}
+
+/// Walks over the records of a [`RecordBatch`].
+#[derive(Clone, Debug)]
+pub struct RecordIter<'a> {
+    header: &'a BatchHeader,
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Iterator for RecordIter<'a> {
+    type Item = RecordRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<RecordRef<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        // Checked when the batch was made, so this never ends the walk early.
+        let raw = RawRecord::take(&mut self.rest).ok()?;
+        Some(RecordRef {
+            offset: self
+                .header
+                .base_offset
+                .wrapping_add(i64::from(raw.offset_delta)),
+            timestamp: match self.header.timestamp_type() {
+                TimestampType::CreateTime => {
+                    self.header.base_timestamp.wrapping_add(raw.timestamp_delta)
+                }
+                // The broker's clock overrides the producer's: only the header holds it.
+                TimestampType::LogAppendTime => self.header.max_timestamp,
+            },
+            key: raw.key,
+            value: raw.value,
+            header_count: raw.header_count,
+            headers: raw.headers,
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for RecordIter<'_> {}
+impl std::iter::FusedIterator for RecordIter<'_> {}
+
+/// A record, borrowed from its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordRef<'a> {
+    offset: i64,
+    timestamp: i64,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    header_count: usize,
+    headers: &'a [u8],
+}
+
+impl<'a> RecordRef<'a> {
+    /// Its place in the partition.
+    pub const fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// Milliseconds since 1970: the producer's time, or the broker's if the topic says so.
+    pub const fn timestamp(&self) -> i64 {
+        self.timestamp
+    }
+
+    /// What it is about.
+    pub const fn key(&self) -> Option<&'a [u8]> {
+        self.key
+    }
+
+    /// What it says.
+    pub const fn value(&self) -> Option<&'a [u8]> {
+        self.value
+    }
+
+    /// Its notes, in order, duplicates kept.
+    pub const fn headers(&self) -> HeaderIter<'a> {
+        HeaderIter {
+            rest: self.headers,
+            left: self.header_count,
+        }
+    }
+}
+
+/// One note on a record. The key is UTF-8 by custom, but nobody checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderRef<'a> {
+    /// Its name.
+    pub key: &'a [u8],
+    /// Its value.
+    pub value: Option<&'a [u8]>,
+}
+
+/// Walks over the headers of a record.
+#[derive(Clone, Debug)]
+pub struct HeaderIter<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Iterator for HeaderIter<'a> {
+    type Item = HeaderRef<'a>;
+
+    fn next(&mut self) -> Option<HeaderRef<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        take_header(&mut self.rest).ok()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for HeaderIter<'_> {}
+impl std::iter::FusedIterator for HeaderIter<'_> {}
+
+/// A record as it is in the bytes.
+struct RawRecord<'a> {
+    timestamp_delta: i64,
+    offset_delta: i32,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    header_count: usize,
+    headers: &'a [u8],
+}
+
+type Fault = (&'static str, DecodeErrorKind);
+
+impl<'a> RawRecord<'a> {
+    /// Takes a record off the front of `bytes`; its headers are not looked at.
+    #[inline]
+    fn take(bytes: &mut &'a [u8]) -> Result<Self, Fault> {
+        let len = varint::take_i32(bytes).map_err(|kind| ("record length", kind))?;
+        let len = usize::try_from(len)
+            .map_err(|_| ("record length", DecodeErrorKind::NegativeLength(len)))?;
+        let (mut body, rest) = bytes
+            .split_at_checked(len)
+            .ok_or(("record length", DecodeErrorKind::Truncated))?;
+        *bytes = rest;
+        // The attributes byte has no meaning yet.
+        body = body
+            .split_first()
+            .ok_or(("record attributes", DecodeErrorKind::Truncated))?
+            .1;
+        let timestamp_delta =
+            varint::take_i64(&mut body).map_err(|kind| ("timestamp delta", kind))?;
+        let offset_delta = varint::take_i32(&mut body).map_err(|kind| ("offset delta", kind))?;
+        let key = take_nullable(&mut body).map_err(|kind| ("key", kind))?;
+        let value = take_nullable(&mut body).map_err(|kind| ("value", kind))?;
+        let count = varint::take_i32(&mut body).map_err(|kind| ("header count", kind))?;
+        let header_count = usize::try_from(count)
+            .map_err(|_| ("header count", DecodeErrorKind::NegativeLength(count)))?;
+        Ok(Self {
+            timestamp_delta,
+            offset_delta,
+            key,
+            value,
+            header_count,
+            headers: body,
+        })
+    }
+}
+
+/// Checks the record at the front of `rest` and returns its offset delta.
+fn check_record(
+    rest: &mut &[u8],
+    header: &BatchHeader,
+    offset_delta_min: i64,
+) -> Result<i32, Fault> {
+    let record = RawRecord::take(rest)?;
+    let delta = record.offset_delta;
+    // Offsets rise within a batch, or positions taken from them would step back and records come twice.
+    if i64::from(delta) < offset_delta_min || delta > header.last_offset_delta {
+        return Err(("offset delta", DecodeErrorKind::OffsetDelta(delta)));
+    }
+    if header.timestamp_type() == TimestampType::CreateTime
+        && header
+            .base_timestamp
+            .checked_add(record.timestamp_delta)
+            .is_none()
+    {
+        return Err(("timestamp delta", DecodeErrorKind::TimestampOverflow));
+    }
+    let mut headers = record.headers;
+    for _ in 0..record.header_count {
+        take_header(&mut headers).map_err(|kind| ("headers", kind))?;
+    }
+    if !headers.is_empty() {
+        return Err(("record length", DecodeErrorKind::RecordLength));
+    }
+    Ok(delta)
+}
+
+fn take_header<'a>(bytes: &mut &'a [u8]) -> Result<HeaderRef<'a>, DecodeErrorKind> {
+    let key = take_nullable(bytes)?.ok_or(DecodeErrorKind::UnexpectedNull)?;
+    Ok(HeaderRef {
+        key,
+        value: take_nullable(bytes)?,
+    })
+}
+
+/// A length and that many bytes; -1 is null.
+#[inline]
+fn take_nullable<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>, DecodeErrorKind> {
+    let len = varint::take_i32(bytes)?;
+    if len == -1 {
+        return Ok(None);
+    }
+    let len = usize::try_from(len).map_err(|_| DecodeErrorKind::NegativeLength(len))?;
+    let (taken, rest) = bytes
+        .split_at_checked(len)
+        .ok_or(DecodeErrorKind::Truncated)?;
+    *bytes = rest;
+    Ok(Some(taken))
+}

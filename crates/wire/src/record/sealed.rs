@@ -1,0 +1,186 @@
+//! A finished batch, and the header that makes it one attempt's.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::builder::{BatchBuilder, HeaderFields, RecordFields};
+use super::header::{BatchHeader, HEADER_LEN, LENGTH_END, MAGIC, TRANSACTIONAL};
+use super::view::batches;
+use crate::Payload;
+
+/// The records of a finished batch, without header and checksum.
+#[derive(Debug)]
+pub struct BatchPayload {
+    parts: Vec<Bytes>,
+    len: usize,
+    record_count: u32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+}
+
+/// A batch whose checksum is known: ready to be stamped, once or again. A clone shares the bytes.
+#[derive(Clone, Debug)]
+pub struct SealedBatch {
+    parts: Arc<[Bytes]>,
+    len: usize,
+    crc: u32,
+    record_count: u32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+}
+
+/// What only the moment of sending knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Producer id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub producer_epoch: i16,
+    /// Sequence number of the first record.
+    pub base_sequence: i32,
+    /// Whether the batch belongs to a transaction.
+    pub transactional: bool,
+}
+
+impl Stamp {
+    /// Of a producer that is not idempotent.
+    pub const NONE: Self = Self {
+        producer_id: -1,
+        producer_epoch: -1,
+        base_sequence: -1,
+        transactional: false,
+    };
+}
+
+impl BatchPayload {
+    pub(super) const fn new(
+        parts: Vec<Bytes>,
+        len: usize,
+        record_count: u32,
+        base_timestamp: i64,
+        max_timestamp: i64,
+    ) -> Self {
+        Self {
+            parts,
+            len,
+            record_count,
+            base_timestamp,
+            max_timestamp,
+        }
+    }
+
+    /// Adds up the checksum: reads every byte once, so it may be worth a thread of its own.
+    pub fn seal(self) -> SealedBatch {
+        let crc = self
+            .parts
+            .iter()
+            .fold(0, |crc, part| crc32c::crc32c_append(crc, part));
+        SealedBatch {
+            parts: self.parts.into(),
+            len: self.len,
+            crc,
+            record_count: self.record_count,
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+        }
+    }
+
+    /// The slices of all records.
+    pub(super) fn into_parts(self) -> Vec<Bytes> {
+        self.parts
+    }
+
+    /// How many records.
+    pub const fn record_count(&self) -> u32 {
+        self.record_count
+    }
+
+    /// The bytes of all records.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no records.
+    pub const fn is_empty(&self) -> bool {
+        self.record_count == 0
+    }
+}
+
+impl SealedBatch {
+    /// How many records.
+    pub const fn record_count(&self) -> u32 {
+        self.record_count
+    }
+
+    /// The bytes the batch takes in a request, header included.
+    pub const fn wire_len(&self) -> usize {
+        HEADER_LEN + self.len
+    }
+
+    /// The batch with a header in front. The records are neither read nor copied: their checksum is combined with the header's.
+    pub fn stamp(&self, stamp: &Stamp) -> Payload {
+        let header = BatchHeader {
+            base_offset: 0,
+            // Batches are far smaller than 2 GiB: the request they go into could not be longer.
+            length: i32::try_from(self.wire_len() - LENGTH_END).unwrap_or(i32::MAX),
+            partition_leader_epoch: -1,
+            magic: MAGIC,
+            crc: 0,
+            attributes: if stamp.transactional {
+                TRANSACTIONAL
+            } else {
+                0
+            },
+            last_offset_delta: self.record_count.cast_signed().saturating_sub(1),
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+            producer_id: stamp.producer_id,
+            producer_epoch: stamp.producer_epoch,
+            base_sequence: stamp.base_sequence,
+            record_count: self.record_count.cast_signed(),
+        };
+        let mut parts = Vec::with_capacity(1 + self.parts.len());
+        parts.push(Bytes::copy_from_slice(&header.seal(self.crc, self.len)));
+        parts.extend(self.parts.iter().cloned());
+        Payload::new(parts)
+    }
+
+    /// The first and second half of the records as batches of their own, for a broker to which the whole is too large. `None` if there are
+    /// not two records.
+    pub fn split(&self) -> Option<(Self, Self)> {
+        if self.record_count < 2 {
+            return None;
+        }
+        let mut whole = BytesMut::with_capacity(self.wire_len());
+        self.stamp(&Stamp::NONE)
+            .parts()
+            .iter()
+            .for_each(|part| whole.extend_from_slice(part));
+        // Our own bytes, so both are always there.
+        let batch = batches(whole.freeze()).next()?.ok()?.into_records().ok()?;
+        let half = self.record_count as usize / 2;
+        let (mut first, mut second) = (BatchBuilder::new(), BatchBuilder::new());
+        for (index, record) in batch.records().enumerate() {
+            let headers: Vec<_> = record
+                .headers()
+                .map(|header| HeaderFields {
+                    key: header.key,
+                    value: header.value,
+                })
+                .collect();
+            let fields = RecordFields {
+                timestamp: record.timestamp(),
+                key: record.key(),
+                value: record.value(),
+                headers: &headers,
+            };
+            if index < half {
+                first.append(&fields)
+            } else {
+                second.append(&fields)
+            }
+        }
+        Some((first.finish().seal(), second.finish().seal()))
+    }
+}

@@ -1,0 +1,181 @@
+//! Batches in bytes: headers first, records when asked for.
+
+use bytes::{Bytes, BytesMut};
+
+use super::control::ControlRecord;
+use super::header::{
+    BatchHeader, CRC_START, Compression, HEADER_LEN, LENGTH_END, MAGIC, TimestampType,
+};
+use super::records::RecordBatch;
+use crate::{DecodeError, DecodeErrorKind};
+
+/// Up to and including the magic byte, all message formats are alike.
+const MAGIC_POSITION: usize = 16;
+/// The length field of the shortest message of the old formats: checksum, magic, attributes, key and value length.
+const OLD_LENGTH_MIN: usize = 14;
+
+/// Walks over the batches in `records`. A batch that is cut off ends the walk: brokers cut answers at a byte count.
+pub fn batches(records: Bytes) -> Batches {
+    Batches {
+        rest: records,
+        position: 0,
+    }
+}
+
+/// The walk that [`batches`] starts. It ends after the first error.
+#[derive(Clone, Debug)]
+pub struct Batches {
+    rest: Bytes,
+    position: usize,
+}
+
+impl Iterator for Batches {
+    type Item = Result<BatchView, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.take_batch().transpose()?;
+        if next.is_err() {
+            self.rest = Bytes::new();
+        }
+        Some(next)
+    }
+}
+
+impl std::iter::FusedIterator for Batches {}
+
+impl Batches {
+    fn take_batch(&mut self) -> Result<Option<BatchView>, DecodeError> {
+        let Some((front, _)) = self.rest.split_first_chunk::<{ MAGIC_POSITION + 1 }>() else {
+            return Ok(None);
+        };
+        let [.., a, b, c, d, _, _, _, _, magic] = *front;
+        let length = i32::from_be_bytes([a, b, c, d]);
+        let magic = magic.cast_signed();
+        let error =
+            |field, offset, kind| Err(DecodeError::plain(field, self.position + offset, kind));
+        let len = match usize::try_from(length) {
+            Ok(len) if len >= OLD_LENGTH_MIN => LENGTH_END + len,
+            _ => return error("length", 8, DecodeErrorKind::BatchLength(length)),
+        };
+        if len > self.rest.len() {
+            return Ok(None);
+        }
+        match magic {
+            MAGIC => {}
+            0 | 1 => return error("magic", MAGIC_POSITION, DecodeErrorKind::OldMagic(magic)),
+            _ => {
+                return error(
+                    "magic",
+                    MAGIC_POSITION,
+                    DecodeErrorKind::UnknownMagic(magic),
+                );
+            }
+        }
+        let bytes = self.rest.split_to(len);
+        let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
+            return error("length", 8, DecodeErrorKind::BatchLength(length));
+        };
+        let header = BatchHeader::parse(header, self.position)?;
+        self.position += len;
+        Ok(Some(BatchView { header, bytes }))
+    }
+}
+
+/// A batch whose header was read. It shares the bytes it was found in.
+#[derive(Clone, Debug)]
+pub struct BatchView {
+    header: BatchHeader,
+    bytes: Bytes,
+}
+
+impl BatchView {
+    /// The header.
+    pub const fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// The whole batch.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Checks the checksum, which covers all but base offset, length, leader epoch and magic.
+    pub fn verify_crc(&self) -> Result<(), DecodeError> {
+        let computed = crc32c::crc32c(&self.bytes[CRC_START..]);
+        let stored = self.header.crc;
+        if computed == stored {
+            Ok(())
+        } else {
+            Err(DecodeError::plain(
+                "crc",
+                CRC_START - 4,
+                DecodeErrorKind::CrcMismatch { stored, computed },
+            ))
+        }
+    }
+
+    /// Offset of the last record the batch was made of, even if compaction has removed it.
+    pub const fn last_offset(&self) -> i64 {
+        self.header.last_offset()
+    }
+
+    /// The position after this batch.
+    pub const fn next_offset(&self) -> i64 {
+        self.last_offset().saturating_add(1)
+    }
+
+    /// Whether the batch is the broker's own, such as the end of a transaction.
+    pub const fn is_control(&self) -> bool {
+        self.header.is_control()
+    }
+
+    /// Whether the batch belongs to a transaction.
+    pub const fn is_transactional(&self) -> bool {
+        self.header.is_transactional()
+    }
+
+    /// How the records are compressed.
+    pub const fn compression(&self) -> Compression {
+        self.header.compression()
+    }
+
+    /// What the records' timestamps say.
+    pub const fn timestamp_type(&self) -> TimestampType {
+        self.header.timestamp_type()
+    }
+
+    /// Checks the framing of every record, so that reading them cannot fail.
+    pub fn into_records(self) -> Result<RecordBatch, DecodeError> {
+        match self.compression() {
+            Compression::None => RecordBatch::new(self.header, self.bytes),
+            other => Err(DecodeError::plain(
+                "attributes",
+                CRC_START,
+                DecodeErrorKind::UnsupportedCompression(other),
+            )),
+        }
+    }
+
+    /// What a control batch says; `None` for a batch of data and for a control batch that compaction has emptied.
+    pub fn control(&self) -> Result<Option<ControlRecord>, DecodeError> {
+        if !self.is_control() {
+            return Ok(None);
+        }
+        let batch = self.clone().into_records()?;
+        match batch.records().next() {
+            Some(record) => ControlRecord::parse(&record).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A copy of `batch` as a broker appends it: with its place in the log. Neither field is covered by the checksum. Bytes too short to be a
+/// batch come back as they are.
+pub fn rewrite_base_offset(batch: &Bytes, base_offset: i64, leader_epoch: i32) -> Bytes {
+    let mut copy = BytesMut::from(&batch[..]);
+    if let Some(front) = copy.first_chunk_mut::<MAGIC_POSITION>() {
+        front[..8].copy_from_slice(&base_offset.to_be_bytes());
+        front[LENGTH_END..].copy_from_slice(&leader_epoch.to_be_bytes());
+    }
+    copy.freeze()
+}
