@@ -6,7 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use milena_testbroker::{Action, ApiKey, ErrorCode, Rule, TestBroker};
+use milena_testbroker::{
+    Action, ApiKey, ErrorCode, PartitionLog, Rule, TestBroker, TransactionState,
+};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -204,7 +206,7 @@ fn topics_that_are_to_be_kept_stay() {
 }
 
 fn has_topic(broker: &TestBroker, topic: &str) -> bool {
-    broker.with(|broker| broker.topics().any(|name| name == topic))
+    broker.with(|broker| broker.topics().any(|(name, _)| name == topic))
 }
 
 #[test]
@@ -329,8 +331,46 @@ fn ctrl_c_aborts_the_open_transaction_and_says_so() {
         sentence.contains("interrupted") && sentence.contains("is aborted"),
         "{sentence}"
     );
-    assert_eq!(broker.with(|broker| broker.open_transactions()), 0);
+    let over = [TransactionState::CompleteAbort, TransactionState::Empty];
+    assert!(
+        state(&broker, &id).is_some_and(|state| over.contains(&state)),
+        "{}",
+        broker.with(|b| b.dump())
+    );
     broker.with(|broker| assert_eq!(broker.topics().count(), 0, "the topics are removed"));
+}
+
+/// How many records of the ledger are in the logs, committed or not.
+#[cfg(unix)]
+fn written(broker: &TestBroker) -> i64 {
+    broker.with(|broker| {
+        let ledger: Vec<_> = broker
+            .topics()
+            .filter(|(name, _)| name.starts_with("ledger-"))
+            .collect();
+        let partitions = ledger
+            .iter()
+            .flat_map(|&(name, count)| (0..count).map(move |partition| (name, partition)));
+        let logs = partitions.filter_map(|(name, partition)| broker.log(name, partition));
+        logs.map(PartitionLog::high_watermark).sum()
+    })
+}
+
+/// The demo's transactional id, which ends like its topics' names.
+#[cfg(unix)]
+fn transactional_id(broker: &TestBroker) -> String {
+    broker.with(|broker| {
+        let mut topics = broker.topics().map(|(name, _)| name);
+        let ledger = topics.find(|name| name.starts_with("ledger-"));
+        ledger
+            .expect("it is there by now")
+            .replace("ledger-", "milena-demo-")
+    })
+}
+
+#[cfg(unix)]
+fn state(broker: &TestBroker, id: &str) -> Option<TransactionState> {
+    broker.with(|broker| broker.transaction_state(id).map(|view| view.state))
 }
 
 #[cfg(unix)]

@@ -235,8 +235,7 @@ fn api(victim: Victim) -> ApiKey {
 }
 
 fn next_node(broker: &Broker, node: i32) -> i32 {
-    let mut nodes: Vec<i32> = broker.nodes().collect();
-    nodes.sort_unstable();
-    let after = nodes.iter().find(|&&other| other > node);
-    after.or_else(|| nodes.first()).copied().unwrap_or(node)
+    let nodes = broker.nodes();
+    let after = nodes.iter().find(|other| other.id > node);
+    after.or_else(|| nodes.first()).map_or(node, |node| node.id)
 }
