@@ -1,4 +1,43 @@
-//! testbroker
+//! A Kafka cluster inside one process, for tests and demos.
+//!
+//! [`Broker`] is the whole cluster, all its nodes, as one state machine without sockets and clock:
+//! bytes in, bytes out, `now` in. Around it, with feature `tcp`, `TestBroker` listens on loopback
+//! for any Kafka client. Logs hold real record batches; idempotence, transactions (both protocol
+//! versions), markers, aborted ranges and offsets follow Apache Kafka's sources. [`Faults`] breaks
+//! it on request, and its logs, offsets and transactions can be read back as the truth.
+//!
+//! It shares nothing with milena's client cores but the wire crate: it is a witness of its own.
+//! What it does not do is listed in `SKIPPED.md`.
+//!
+//! ```text
+//!  connect, handle_bytes --> frame --> Faults --> api::* --> Cluster { topics, transactions, groups }
+//!                                        |                      |
+//!  poll_output <---------- answer <------'<---------------------'      poll_timeout, handle_timeout
+//! ```
 
+mod api;
+mod broker;
+mod cluster;
+mod config;
+mod connection;
+mod faults;
+mod flow;
+mod history;
+mod limits;
+mod log;
+mod request;
 #[cfg(feature = "tcp")]
-pub mod relay;
+mod tcp;
+mod timers;
+mod transaction;
+
+pub use broker::Broker;
+pub use cluster::{CoordinatorKind, Node};
+pub use config::{BrokerConfig, Emulate};
+pub use connection::{ConnectionId, Output};
+pub use faults::{Action, Faults, HoldId, Rule, RuleId};
+pub use history::{Entry, History, Outcome, RequestName};
+pub use log::{AbortedTransaction, PartitionLog, StoredRecord};
+#[cfg(feature = "tcp")]
+pub use tcp::{TestBroker, TestBrokerBuilder};
+pub use transaction::{TransactionState, TransactionStateView};

@@ -1,0 +1,64 @@
+//! FindCoordinator v0-6: transactional ids and groups, several keys from v4.
+//!
+//! Not done: share groups (key type 2).
+
+use milena_wire::ErrorCode;
+use milena_wire::messages::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
+
+use crate::cluster::{Cluster, CoordinatorKind, Node};
+use crate::request::{Context, Reply};
+
+pub(crate) fn handle(
+    cluster: &mut Cluster,
+    context: &Context<'_>,
+    request: &FindCoordinatorRequest<'_>,
+) -> Reply {
+    let cluster = &*cluster;
+    let find = |key: &str| find(cluster, context, request.key_type, key);
+    if context.version < 4 {
+        let found = find(request.key);
+        let response = FindCoordinatorResponse {
+            throttle_time_ms: context.throttle_time_ms,
+            error_code: found.err().unwrap_or_default(),
+            node_id: found.map_or(-1, |node| node.id),
+            host: found.map_or("", |node| &node.host),
+            port: found.map_or(-1, |node| i32::from(node.port)),
+            ..Default::default()
+        };
+        return context.answer(&response);
+    }
+    let coordinators = request.coordinator_keys.iter().map(|key| {
+        let found = find(key);
+        Coordinator {
+            key,
+            node_id: found.map_or(-1, |node| node.id),
+            host: found.map_or("", |node| &node.host),
+            port: found.map_or(-1, |node| i32::from(node.port)),
+            error_code: found.err().unwrap_or_default(),
+            ..Default::default()
+        }
+    });
+    let response = FindCoordinatorResponse {
+        throttle_time_ms: context.throttle_time_ms,
+        coordinators: coordinators.collect(),
+        ..Default::default()
+    };
+    context.answer(&response)
+}
+
+fn find<'a>(
+    cluster: &'a Cluster,
+    context: &Context<'_>,
+    key_type: i8,
+    key: &str,
+) -> Result<&'a Node, ErrorCode> {
+    context.check()?;
+    let kind = match key_type {
+        0 => CoordinatorKind::Group,
+        1 => CoordinatorKind::Transaction,
+        _ => return Err(ErrorCode::INVALID_REQUEST),
+    };
+    let node = cluster.node(cluster.coordinators.node(kind, key));
+    node.filter(|node| node.up)
+        .ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)
+}

@@ -1,0 +1,140 @@
+//! Transactional batches must be in an open transaction that the coordinator knows of
+//! (`ReplicaManager.handleProduceAppend`, KIP-890).
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use milena_wire::ErrorCode;
+
+use super::Write;
+use crate::cluster::{Cluster, JoinMode};
+use crate::request::Context;
+use crate::transaction::{Identity, Participant};
+
+/// Whether the request can go on.
+pub(super) enum Joined {
+    /// Each write is verified, needs no verification, or is refused.
+    Done,
+    /// The transaction before is still completing: ask again then.
+    Later(Instant),
+}
+
+pub(super) fn join(
+    cluster: &mut Cluster,
+    context: &Context<'_>,
+    transactional_id: Option<&str>,
+    writes: &mut [Write],
+) -> Joined {
+    let Some(identity) = identity_of(writes) else {
+        return Joined::Done;
+    };
+    let Some(id) = transactional_id else {
+        // Nobody to ask: the append accepts only what continues an open transaction.
+        return Joined::Done;
+    };
+    let mode = JoinMode::of_produce(context.version);
+    let strangers = first_batches(cluster, context, mode, writes);
+    if strangers.is_empty() {
+        return Joined::Done;
+    }
+    let result = cluster.join_transaction(id, identity, strangers.clone(), mode);
+    let waited = context.now.saturating_duration_since(context.received);
+    // A retry by the client would cost it far more than the wait costs the broker.
+    if result == Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+        && mode == JoinMode::Add
+        && waited < cluster.config.concurrent_retry_max
+    {
+        return Joined::Later(context.now + cluster.config.concurrent_retry);
+    }
+    for write in writes.iter_mut() {
+        let key = (write.topic.clone(), write.index);
+        if write.batch.is_none() || !strangers.contains(&key) {
+            continue;
+        }
+        match &result {
+            Ok(outside) if outside.contains(&key) => write.refuse(mode.outside_error()),
+            Ok(_) => write.verified = true,
+            Err(error) => write.refuse(for_clients(*error, mode)),
+        }
+    }
+    Joined::Done
+}
+
+/// Whose transaction it is. A request of several producers is refused as a whole.
+fn identity_of(writes: &mut [Write]) -> Option<Identity> {
+    let batches = writes.iter().filter_map(|write| write.batch.as_ref());
+    let transactional = batches.filter(|batch| batch.is_transactional());
+    let identities: BTreeSet<(i64, i16)> = transactional
+        .map(|batch| (batch.header().producer_id, batch.header().producer_epoch))
+        .collect();
+    if identities.len() > 1 {
+        for write in writes {
+            write.refuse(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+        }
+        return None;
+    }
+    identities.first().map(|(producer_id, epoch)| Identity {
+        producer_id: *producer_id,
+        epoch: *epoch,
+    })
+}
+
+/// The partitions that do not have this transaction open yet.
+fn first_batches(
+    cluster: &mut Cluster,
+    context: &Context<'_>,
+    mode: JoinMode,
+    writes: &mut [Write],
+) -> BTreeSet<Participant> {
+    let mut strangers = BTreeSet::new();
+    for write in writes {
+        let Some(batch) = write
+            .batch
+            .as_ref()
+            .filter(|batch| batch.is_transactional())
+        else {
+            continue;
+        };
+        let header = *batch.header();
+        if let Err(error) = cluster.check_leader(context.node, &write.topic, write.index, -1) {
+            write.refuse(error);
+            continue;
+        }
+        let Some(partition) = cluster.topics.partition_mut(&write.topic, write.index) else {
+            continue;
+        };
+        let producers = partition.log.producers_mut();
+        if producers.is_stale(header.producer_id, header.producer_epoch) {
+            write.refuse(ErrorCode::INVALID_PRODUCER_EPOCH);
+        } else if !producers.has_open_transaction(header.producer_id, header.producer_epoch) {
+            producers.start_verification(
+                header.producer_id,
+                header.producer_epoch,
+                header.base_sequence,
+                mode == JoinMode::Add,
+            );
+            strangers.insert((write.topic.clone(), write.index));
+        }
+    }
+    strangers
+}
+
+/// Errors that older clients would not retry a Produce after become one that they do retry.
+fn for_clients(error: ErrorCode, mode: JoinMode) -> ErrorCode {
+    match error {
+        ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+        | ErrorCode::COORDINATOR_NOT_AVAILABLE
+        | ErrorCode::NOT_COORDINATOR => ErrorCode::NOT_ENOUGH_REPLICAS,
+        ErrorCode::CONCURRENT_TRANSACTIONS if mode != JoinMode::Add => {
+            ErrorCode::NOT_ENOUGH_REPLICAS
+        }
+        other => other,
+    }
+}
+
+impl Write {
+    fn refuse(&mut self, error: ErrorCode) {
+        self.batch = None;
+        self.outcome = Err(error);
+    }
+}

@@ -1,0 +1,191 @@
+//! Which node coordinates which transactional id or group, and since when.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use milena_wire::ErrorCode;
+
+use super::Cluster;
+
+/// What a coordinator coordinates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CoordinatorKind {
+    /// A transactional id.
+    Transaction,
+    /// A consumer group.
+    Group,
+}
+
+impl fmt::Display for CoordinatorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transaction => "transaction",
+            Self::Group => "group",
+        })
+    }
+}
+
+/// Ids are spread over slots, one a node, as Kafka spreads them over the partitions of its internal
+/// topics. A moved id is kept apart from its slot.
+#[derive(Clone, Debug)]
+pub(crate) struct Coordinators {
+    slots: Vec<Seat>,
+    moved: BTreeMap<(CoordinatorKind, String), Seat>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seat {
+    node: i32,
+    /// Grows with every move; goes into the markers.
+    epoch: i32,
+    loaded: Option<Instant>,
+}
+
+impl Coordinators {
+    pub(crate) fn new(nodes: i32) -> Self {
+        let slots = (1..=nodes.max(1))
+            .map(|node| Seat {
+                node,
+                epoch: 0,
+                loaded: None,
+            })
+            .collect();
+        Self {
+            slots,
+            moved: BTreeMap::new(),
+        }
+    }
+
+    /// The node that coordinates `id`, -1 while there is none.
+    pub(crate) fn node(&self, kind: CoordinatorKind, id: &str) -> i32 {
+        self.seat(kind, id).node
+    }
+
+    pub(crate) fn epoch(&self, kind: CoordinatorKind, id: &str) -> i32 {
+        self.seat(kind, id).epoch
+    }
+
+    /// `loaded`: until when the new coordinator answers COORDINATOR_LOAD_IN_PROGRESS.
+    pub(crate) fn move_to(
+        &mut self,
+        kind: CoordinatorKind,
+        id: &str,
+        node: i32,
+        loaded: Option<Instant>,
+    ) {
+        let epoch = self.epoch(kind, id) + 1;
+        self.moved.insert(
+            (kind, id.to_owned()),
+            Seat {
+                node,
+                epoch,
+                loaded,
+            },
+        );
+    }
+
+    /// Gives all that `from` coordinates to `to`.
+    pub(crate) fn replace(&mut self, from: i32, to: i32, loaded: Option<Instant>) {
+        for seat in self.slots.iter_mut().chain(self.moved.values_mut()) {
+            if seat.node == from {
+                *seat = Seat {
+                    node: to,
+                    epoch: seat.epoch + 1,
+                    loaded,
+                };
+            }
+        }
+    }
+
+    fn seat(&self, kind: CoordinatorKind, id: &str) -> Seat {
+        let moved = self.moved.get(&(kind, id.to_owned()));
+        moved
+            .copied()
+            .unwrap_or_else(|| self.slots[spread(id, self.slots.len())])
+    }
+}
+
+impl Cluster {
+    /// Whether `node` may act as coordinator of `id` now.
+    pub(crate) fn check_coordinator(
+        &self,
+        node: i32,
+        kind: CoordinatorKind,
+        id: &str,
+    ) -> Result<(), ErrorCode> {
+        let seat = self.coordinators.seat(kind, id);
+        if seat.node != node {
+            return Err(ErrorCode::NOT_COORDINATOR);
+        }
+        let loading = match (self.now(), seat.loaded) {
+            (Some(now), Some(loaded)) => now < loaded,
+            _ => false,
+        };
+        if loading {
+            Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The same, asked by another node (verification of a Produce).
+    pub(crate) fn check_coordinator_reachable(
+        &self,
+        kind: CoordinatorKind,
+        id: &str,
+    ) -> Result<(), ErrorCode> {
+        let node = self.coordinators.node(kind, id);
+        if !self.is_up(node) {
+            return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        }
+        self.check_coordinator(node, kind, id)
+    }
+
+    pub(crate) fn move_coordinator(
+        &mut self,
+        kind: CoordinatorKind,
+        id: &str,
+        node: i32,
+        load: Duration,
+    ) {
+        let loaded = self.now().map(|now| now + load);
+        self.coordinators.move_to(kind, id, node, loaded);
+        self.write_due_markers();
+    }
+}
+
+/// Java's `String.hashCode` over `slots`, as Kafka finds the partition of an id.
+pub(crate) fn spread(id: &str, slots: usize) -> usize {
+    let hash = id.encode_utf16().fold(0_i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    });
+    let positive = usize::try_from(hash & i32::MAX).expect("the sign bit is cleared");
+    positive % slots.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_spread_as_java_hashes_them() {
+        // "hello".hashCode() == 99162322
+        assert_eq!(spread("hello", 50), 22);
+        assert_eq!(spread("", 50), 0);
+    }
+
+    #[test]
+    fn a_moved_id_leaves_its_slot_and_every_move_raises_the_epoch() {
+        let mut coordinators = Coordinators::new(3);
+        let home = coordinators.node(CoordinatorKind::Group, "g");
+        let target = home % 3 + 1;
+        coordinators.move_to(CoordinatorKind::Group, "g", target, None);
+        assert_eq!(coordinators.node(CoordinatorKind::Group, "g"), target);
+        assert_eq!(coordinators.node(CoordinatorKind::Transaction, "g"), home);
+        assert_eq!(coordinators.epoch(CoordinatorKind::Group, "g"), 1);
+        coordinators.replace(target, home, None);
+        assert_eq!(coordinators.node(CoordinatorKind::Group, "g"), home);
+        assert_eq!(coordinators.epoch(CoordinatorKind::Group, "g"), 2);
+    }
+}

@@ -1,0 +1,165 @@
+//! What all nodes share: topics and their logs, coordinators, transactions, offsets, timers.
+
+mod coordinators;
+mod groups;
+mod topics;
+mod transactions;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+pub use coordinators::CoordinatorKind;
+pub(crate) use coordinators::Coordinators;
+pub(crate) use groups::{CommittedOffset, Groups, offsets_partition};
+pub(crate) use topics::{Partition, Topics};
+pub(crate) use transactions::{JoinMode, millis, offsets_participant};
+
+use crate::config::{BrokerConfig, Emulate};
+use crate::timers::Timers;
+use crate::transaction::Transactions;
+
+/// Kafka's internal topic of committed offsets. Its partitions take part in transactions; the
+/// topic itself is not shown.
+pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// The state of the cluster. Connections and requests are the `Broker`'s.
+pub(crate) struct Cluster {
+    pub(crate) config: BrokerConfig,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) topics: Topics,
+    pub(crate) coordinators: Coordinators,
+    pub(crate) transactions: Transactions,
+    pub(crate) groups: Groups,
+    pub(crate) timers: Timers,
+    /// Requests that wait for something that has just happened.
+    pub(crate) woken: BTreeSet<u64>,
+    /// Grows with every change of the finalized features.
+    pub(crate) features_epoch: i64,
+    pub(crate) markers_paused: bool,
+    /// First `now` seen: where the wall clock starts.
+    started: Option<Instant>,
+    /// Last `now` seen, for commands that carry none.
+    now: Option<Instant>,
+}
+
+/// One node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its id, from 1.
+    pub id: i32,
+    /// Advertised host.
+    pub host: String,
+    /// Advertised port.
+    pub port: u16,
+    /// Whether it accepts connections.
+    pub up: bool,
+}
+
+impl Cluster {
+    pub(crate) fn new(config: BrokerConfig) -> Self {
+        let nodes = (1..=config.nodes.max(1))
+            .map(|id| {
+                let index = usize::try_from(id - 1).expect("ids start at 1");
+                let (host, port) = config.addresses.get(index).cloned().unwrap_or_else(|| {
+                    let offset = u16::try_from(id).unwrap_or(u16::MAX);
+                    ("127.0.0.1".to_owned(), 9_091_u16.saturating_add(offset))
+                });
+                Node {
+                    id,
+                    host,
+                    port,
+                    up: true,
+                }
+            })
+            .collect();
+        Self {
+            topics: Topics::new(config.seed),
+            nodes,
+            coordinators: Coordinators::new(config.nodes),
+            transactions: Transactions::new(),
+            groups: Groups::default(),
+            timers: Timers::default(),
+            woken: BTreeSet::new(),
+            features_epoch: 1,
+            markers_paused: false,
+            started: None,
+            now: None,
+            config,
+        }
+    }
+
+    /// Time goes forward only: an older `now` counts as the last one seen.
+    pub(crate) fn set_now(&mut self, now: Instant) -> Instant {
+        self.started.get_or_insert(now);
+        let now = self.now.map_or(now, |last| last.max(now));
+        self.now = Some(now);
+        now
+    }
+
+    pub(crate) fn now(&self) -> Option<Instant> {
+        self.now
+    }
+
+    /// Milliseconds since 1970, as the cluster's wall clock has it.
+    pub(crate) fn wall_clock(&self) -> i64 {
+        let elapsed = match (self.started, self.now) {
+            (Some(started), Some(now)) => now.saturating_duration_since(started),
+            _ => Duration::ZERO,
+        };
+        self.config.wall_clock_start + i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX / 2)
+    }
+
+    pub(crate) fn node(&self, id: i32) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    pub(crate) fn is_up(&self, id: i32) -> bool {
+        self.node(id).is_some_and(|node| node.up)
+    }
+
+    pub(crate) fn up_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.up)
+    }
+
+    /// The node that takes over from a stopped one: the next one up, round the ring.
+    pub(crate) fn successor(&self, stopped: i32) -> Option<i32> {
+        let after = self.up_nodes().find(|node| node.id > stopped);
+        after.or_else(|| self.up_nodes().next()).map(|node| node.id)
+    }
+
+    /// Whether the broker itself speaks TV2 (for aborts that no client asked for).
+    pub(crate) fn raises_epochs(&self) -> bool {
+        self.config.emulate == Emulate::V4_3 && self.config.transaction_version >= 2
+    }
+
+    /// Marks a node as stopped or started and moves what it led, as configured.
+    pub(crate) fn set_up(&mut self, id: i32, up: bool) {
+        let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else {
+            return;
+        };
+        node.up = up;
+        if up || self.config.elect_on_stop {
+            self.elect(if up { None } else { Some(id) });
+        }
+        self.wake_all();
+        self.write_due_markers();
+    }
+
+    /// Gives everything led by `stopped`, or by nobody, to a node that is up.
+    fn elect(&mut self, stopped: Option<i32>) {
+        let orphans: Vec<_> = self
+            .topics
+            .partitions()
+            .filter(|(_, _, partition)| partition.leader < 0 || Some(partition.leader) == stopped)
+            .map(|(topic, index, partition)| (topic.clone(), index, partition.leader))
+            .collect();
+        for (topic, index, leader) in orphans {
+            let successor = self.successor(leader);
+            self.set_leader(&topic, index, successor.unwrap_or(-1));
+        }
+        let from = stopped.unwrap_or(-1);
+        let successor = self.successor(from).unwrap_or(-1);
+        let loaded = self.now.map(|now| now + self.config.coordinator_load);
+        self.coordinators.replace(from, successor, loaded);
+    }
+}

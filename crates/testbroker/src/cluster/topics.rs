@@ -1,0 +1,275 @@
+//! Topics, their partitions and who leads them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use milena_wire::{ErrorCode, Uuid};
+
+use super::{Cluster, OFFSETS_TOPIC};
+use crate::limits::{PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
+use crate::log::PartitionLog;
+
+/// The topics by name.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    by_name: BTreeMap<Arc<str>, Topic>,
+    names: BTreeMap<Uuid, Arc<str>>,
+    /// Bytes of all logs.
+    pub(crate) log_bytes: u64,
+    random: fastrand::Rng,
+}
+
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) id: Uuid,
+    pub(crate) partitions: Vec<Partition>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Partition {
+    /// -1 while there is none.
+    pub(crate) leader: i32,
+    pub(crate) leader_epoch: i32,
+    pub(crate) log: PartitionLog,
+    /// First offset of each leader epoch.
+    pub(crate) epoch_starts: BTreeMap<i32, i64>,
+    /// Requests that want to know when this partition changes.
+    pub(crate) waiting: BTreeSet<u64>,
+}
+
+impl Partition {
+    /// The epoch in which the record at `offset` was, or would be, written.
+    pub(crate) fn epoch_at(&self, offset: i64) -> i32 {
+        let started = self
+            .epoch_starts
+            .iter()
+            .rev()
+            .find(|(_, start)| **start <= offset);
+        started.map_or(self.leader_epoch, |(epoch, _)| *epoch)
+    }
+}
+
+/// Why a topic was not created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CreateError {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: &'static str,
+}
+
+impl Topics {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            by_name: BTreeMap::new(),
+            names: BTreeMap::new(),
+            log_bytes: 0,
+            random: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Topic> {
+        self.by_name.get(name)
+    }
+
+    pub(crate) fn name_of(&self, id: Uuid) -> Option<&Arc<str>> {
+        self.names.get(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
+        self.by_name.iter()
+    }
+
+    pub(crate) fn partition(&self, topic: &str, index: i32) -> Option<&Partition> {
+        self.by_name
+            .get(topic)?
+            .partitions
+            .get(usize::try_from(index).ok()?)
+    }
+
+    pub(crate) fn partition_mut(&mut self, topic: &str, index: i32) -> Option<&mut Partition> {
+        self.by_name
+            .get_mut(topic)?
+            .partitions
+            .get_mut(usize::try_from(index).ok()?)
+    }
+
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (&Arc<str>, i32, &Partition)> {
+        self.by_name.iter().flat_map(|(name, topic)| {
+            (0..)
+                .zip(&topic.partitions)
+                .map(move |(index, partition)| (name, index, partition))
+        })
+    }
+
+    /// Whether a topic of this name and size may be created.
+    pub(crate) fn check_new(&self, name: &str, partitions: i32) -> Result<(), CreateError> {
+        let refuse = |code, message| Err(CreateError { code, message });
+        if !is_legal_name(name) {
+            return refuse(
+                ErrorCode::INVALID_TOPIC_EXCEPTION,
+                "the topic name is not legal",
+            );
+        }
+        if self.by_name.contains_key(name) || name == OFFSETS_TOPIC {
+            return refuse(ErrorCode::TOPIC_ALREADY_EXISTS, "the topic exists");
+        }
+        if !(1..=PARTITIONS_PER_TOPIC_MAX).contains(&partitions) {
+            return refuse(
+                ErrorCode::INVALID_PARTITIONS,
+                "the number of partitions is not allowed",
+            );
+        }
+        if self.by_name.len() >= TOPICS_MAX {
+            return refuse(
+                ErrorCode::POLICY_VIOLATION,
+                "the test broker has no room for more topics",
+            );
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, name: &str, leaders: impl Iterator<Item = i32>) -> Uuid {
+        let id = loop {
+            let id = Uuid(self.random.u128(1..).to_be_bytes());
+            if !self.names.contains_key(&id) {
+                break id;
+            }
+        };
+        let name: Arc<str> = name.into();
+        let partitions = leaders.map(Partition::led_by).collect();
+        self.names.insert(id, name.clone());
+        self.by_name.insert(name, Topic { id, partitions });
+        id
+    }
+}
+
+impl Partition {
+    fn led_by(leader: i32) -> Self {
+        Self {
+            leader,
+            leader_epoch: 0,
+            log: PartitionLog::default(),
+            epoch_starts: BTreeMap::from([(0, 0)]),
+            waiting: BTreeSet::new(),
+        }
+    }
+}
+
+impl Cluster {
+    /// Creates a topic whose partitions are led by the nodes in turn, or by `leaders` where given.
+    pub(crate) fn create_topic(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        leaders: &BTreeMap<i32, i32>,
+    ) -> Result<Uuid, CreateError> {
+        self.topics.check_new(name, partitions)?;
+        let nodes = self.config.nodes.max(1);
+        let elected: Vec<i32> = (0..partitions)
+            .map(|index| {
+                let wanted = leaders.get(&index).copied().unwrap_or(index % nodes + 1);
+                if self.is_up(wanted) {
+                    wanted
+                } else {
+                    self.successor(wanted).unwrap_or(-1)
+                }
+            })
+            .collect();
+        Ok(self.topics.insert(name, elected.into_iter()))
+    }
+
+    pub(crate) fn delete_topic(&mut self, name: &str) -> bool {
+        let Some(topic) = self.topics.by_name.remove(name) else {
+            return false;
+        };
+        self.topics.names.remove(&topic.id);
+        for partition in topic.partitions {
+            self.topics.log_bytes -= partition.log.bytes();
+            self.woken.extend(partition.waiting);
+        }
+        self.groups.forget_topic(name);
+        true
+    }
+
+    /// Makes `leader` (-1: nobody) the leader and raises the leader epoch, even if it was it before.
+    pub(crate) fn set_leader(&mut self, topic: &str, index: i32, leader: i32) -> bool {
+        let Some(partition) = self.topics.partition_mut(topic, index) else {
+            return false;
+        };
+        partition.leader = leader;
+        partition.leader_epoch += 1;
+        partition
+            .epoch_starts
+            .insert(partition.leader_epoch, partition.log.high_watermark());
+        self.wake(topic, index);
+        true
+    }
+
+    /// Lets everybody who waits for this partition look again.
+    pub(crate) fn wake(&mut self, topic: &str, index: i32) {
+        if let Some(partition) = self.topics.partition_mut(topic, index) {
+            let waiting = std::mem::take(&mut partition.waiting);
+            self.woken.extend(waiting);
+        }
+    }
+
+    pub(crate) fn wake_all(&mut self) {
+        for topic in self.topics.by_name.values_mut() {
+            for partition in &mut topic.partitions {
+                self.woken.extend(std::mem::take(&mut partition.waiting));
+            }
+        }
+    }
+
+    /// Who leads a partition, checked against the leader epoch the client believes in (-1: any).
+    pub(crate) fn check_leader(
+        &self,
+        node: i32,
+        topic: &str,
+        index: i32,
+        believed_epoch: i32,
+    ) -> Result<&Partition, ErrorCode> {
+        let Some(partition) = self.topics.partition(topic, index) else {
+            return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        };
+        // The epoch before the leader, as `Partition.getLocalLog` does: the old leader answers
+        // FENCED_LEADER_EPOCH to a client that does not know of the move.
+        if believed_epoch >= 0 && believed_epoch < partition.leader_epoch {
+            return Err(ErrorCode::FENCED_LEADER_EPOCH);
+        }
+        if believed_epoch > partition.leader_epoch {
+            return Err(ErrorCode::UNKNOWN_LEADER_EPOCH);
+        }
+        if partition.leader != node {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        Ok(partition)
+    }
+}
+
+/// `org.apache.kafka.common.internals.Topic.validate`.
+fn is_legal_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !name.is_empty() && name != "." && name != ".." && name.len() <= 249 && name.bytes().all(legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_kafkas_rules() {
+        assert!(is_legal_name("orders-1.eu_west"));
+        for name in ["", ".", "..", "a b", "a/b", "ä", &"x".repeat(250)] {
+            assert!(!is_legal_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn topic_ids_repeat_with_the_seed() {
+        let mut first = Topics::new(3);
+        let mut second = Topics::new(3);
+        let id = first.insert("a", [1].into_iter());
+        assert_eq!(id, second.insert("a", [1].into_iter()));
+        assert_ne!(id, first.insert("b", [1].into_iter()));
+    }
+}

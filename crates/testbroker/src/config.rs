@@ -1,0 +1,104 @@
+//! What a cluster is made of and how it behaves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use milena_wire::ApiKey;
+
+/// The Apache Kafka release whose versions and features the cluster shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emulate {
+    /// Kafka 3.9: Produce up to 11, EndTxn and TxnOffsetCommit up to 4, no finalized
+    /// `transaction.version`, so every client speaks the older transaction protocol (TV1).
+    V3_9,
+    /// Kafka 4.3: EndTxn v5 is advertised whatever `transaction.version` is; only the finalized
+    /// feature says whether the newer transaction protocol (TV2, KIP-890) is on.
+    V4_3,
+}
+
+/// The settings of a [`Broker`](crate::Broker). `BrokerConfig::default()` is one node like Kafka 4.3.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// Number of nodes; their ids are `1..=nodes`. Default 1.
+    pub nodes: i32,
+    /// Advertised address of node 1, 2, ...; a node without one is `127.0.0.1:9091 + id`.
+    pub addresses: Vec<(String, u16)>,
+    /// Partitions of a topic created without a count. Default 1.
+    pub default_partitions: i32,
+    /// Whether Metadata creates the topics it is asked for. Default false.
+    pub auto_create_topics: bool,
+    /// Which Kafka to look like. Default 4.3.
+    pub emulate: Emulate,
+    /// The finalized `transaction.version` (0, 1 or 2; 3.9 has none). Default 2.
+    pub transaction_version: i16,
+    /// Time between Prepare* (when EndTxn is answered) and Complete* (when the markers are in the
+    /// logs). Until then the transactional id answers CONCURRENT_TRANSACTIONS. Zero completes
+    /// before the answer leaves. Default 1 ms.
+    pub marker_delay: Duration,
+    /// How often a Produce v12+ that meets CONCURRENT_TRANSACTIONS is tried again inside the
+    /// broker (`add.partitions.to.txn.retry.backoff.ms`). Default 20 ms.
+    pub concurrent_retry: Duration,
+    /// After how long such a Produce is answered with the error
+    /// (`add.partitions.to.txn.retry.backoff.max.ms`). Default 100 ms.
+    pub concurrent_retry_max: Duration,
+    /// `transaction.max.timeout.ms`. Default 15 minutes.
+    pub transaction_timeout_max: Duration,
+    /// How long a coordinator answers COORDINATOR_LOAD_IN_PROGRESS after a move. Default 0.
+    pub coordinator_load: Duration,
+    /// Whether partitions and coordinators of a stopped node move to another (replicated topics),
+    /// or wait for it without a leader (replication factor 1). Default true.
+    pub elect_on_stop: bool,
+    /// Whether a Fetch is cut in the middle of its last batch when it reaches its byte limit, as
+    /// Kafka does. Default true.
+    pub truncate_fetches: bool,
+    /// Versions capped below what `emulate` has. Default none.
+    pub version_caps: BTreeMap<ApiKey, i16>,
+    /// Largest batch (`max.message.bytes`). Default 1,048,588.
+    pub message_bytes_max: usize,
+    /// Largest request frame; a longer one closes its connection. Default 100 MiB.
+    pub frame_bytes_max: usize,
+    /// Largest Fetch answer (`fetch.max.bytes`). Default 55 MiB.
+    pub fetch_bytes_max: usize,
+    /// Open connections; further ones are refused. Default 1,000.
+    pub connections_max: usize,
+    /// Entries kept by [`History`](crate::History). Default 10,000.
+    pub history_max: usize,
+    /// Bytes of all logs together; beyond it Produce answers KAFKA_STORAGE_ERROR. Default 4 GiB.
+    pub log_bytes_max: u64,
+    /// Bytes a partition keeps; older batches go and the log start offset grows. Default none.
+    pub retention_bytes: Option<u64>,
+    /// Milliseconds since 1970 at the first `now` the cluster sees, for markers and time-stamps.
+    pub wall_clock_start: i64,
+    /// Seed of topic ids and of the probability rules.
+    pub seed: u64,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            nodes: 1,
+            addresses: Vec::new(),
+            default_partitions: 1,
+            auto_create_topics: false,
+            emulate: Emulate::V4_3,
+            transaction_version: 2,
+            marker_delay: Duration::from_millis(1),
+            concurrent_retry: Duration::from_millis(20),
+            concurrent_retry_max: Duration::from_millis(100),
+            transaction_timeout_max: Duration::from_secs(15 * 60),
+            coordinator_load: Duration::ZERO,
+            elect_on_stop: true,
+            truncate_fetches: true,
+            version_caps: BTreeMap::new(),
+            message_bytes_max: 1_048_588,
+            frame_bytes_max: 100 * 1024 * 1024,
+            fetch_bytes_max: 55 * 1024 * 1024,
+            connections_max: 1_000,
+            history_max: 10_000,
+            log_bytes_max: 4 * 1024 * 1024 * 1024,
+            retention_bytes: None,
+            wall_clock_start: 1_750_000_000_000,
+            seed: 0,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Connections as the broker sees them: bytes in, frames out.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+
+/// Names a connection; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {}", self.0)
+    }
+}
+
+/// What the broker wants done with a connection, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// These bytes belong on the connection, behind those before.
+    Bytes {
+        /// Which connection.
+        conn: ConnectionId,
+        /// A frame or a part of one.
+        bytes: Bytes,
+    },
+    /// The broker has closed the connection: what was not written yet may still be, then it ends.
+    Close {
+        /// Which connection.
+        conn: ConnectionId,
+    },
+}
+
+/// The reading side of one connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) node: i32,
+    pub(crate) buffer: BytesMut,
+    /// The request being served: like Kafka, the next is not looked at before its answer is queued.
+    pub(crate) busy: Option<u64>,
+}
+
+impl Connection {
+    pub(crate) fn new(node: i32) -> Self {
+        Self {
+            node,
+            buffer: BytesMut::new(),
+            busy: None,
+        }
+    }
+}

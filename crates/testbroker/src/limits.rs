@@ -1,0 +1,25 @@
+//! Bounds on what a peer's bytes can make the broker keep. Settings a user may want to change are
+//! in `BrokerConfig`; these are only there so that nothing grows without end.
+
+/// Topics in the cluster; beyond it CreateTopics answers POLICY_VIOLATION.
+pub(crate) const TOPICS_MAX: usize = 10_000;
+
+/// Partitions of one topic; beyond it CreateTopics answers INVALID_PARTITIONS.
+pub(crate) const PARTITIONS_PER_TOPIC_MAX: i32 = 10_000;
+
+/// Transactional ids; beyond it InitProducerId answers COORDINATOR_NOT_AVAILABLE.
+pub(crate) const TRANSACTIONAL_IDS_MAX: usize = 100_000;
+
+/// Consumer groups with offsets; beyond it TxnOffsetCommit answers COORDINATOR_NOT_AVAILABLE.
+pub(crate) const GROUPS_MAX: usize = 100_000;
+
+/// Producers a partition remembers. Kafka forgets by age (`producer.id.expiration.ms`); here the
+/// least recently seen one without an open transaction goes first.
+pub(crate) const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
+
+/// Length of the metadata string of a committed offset (`offset.metadata.max.bytes`).
+pub(crate) const OFFSET_METADATA_BYTES_MAX: usize = 4_096;
+
+/// Partitions of the internal topic that holds committed offsets: a transaction that commits
+/// offsets takes part in one of these.
+pub(crate) const OFFSETS_PARTITIONS: i32 = 50;

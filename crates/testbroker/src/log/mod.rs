@@ -1,0 +1,289 @@
+//! A partition's log: the batches as their producers sealed them, with offset and leader epoch
+//! filled in, and what follows from them: producer states, open transactions, aborted ranges.
+
+mod producers;
+mod sequence;
+mod view;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use milena_wire::ErrorCode;
+use milena_wire::record::{self, BatchView, ControlKind};
+
+pub(crate) use producers::Producers;
+pub use view::StoredRecord;
+
+/// The log of one partition. Every replica is this one log: replication is instant.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionLog {
+    batches: VecDeque<BatchView>,
+    log_start_offset: i64,
+    next_offset: i64,
+    bytes: u64,
+    aborted: Vec<AbortedTransaction>,
+    producers: Producers,
+}
+
+/// An aborted transaction's stay in one partition, as the aborted index holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    /// Whose transaction.
+    pub producer_id: i64,
+    /// Offset of its first record here.
+    pub first_offset: i64,
+    /// Offset of its ABORT marker.
+    pub last_offset: i64,
+    /// The last stable offset once the marker was written.
+    pub last_stable_offset: i64,
+}
+
+/// Where a batch ended up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub(crate) base_offset: i64,
+    pub(crate) duplicate: bool,
+}
+
+impl PartitionLog {
+    /// The stored batches from the log start on, oldest first.
+    pub fn batches(&self) -> impl DoubleEndedIterator<Item = &BatchView> + ExactSizeIterator {
+        self.batches.iter()
+    }
+
+    /// The first offset still kept.
+    pub fn log_start_offset(&self) -> i64 {
+        self.log_start_offset
+    }
+
+    /// The offset the next record gets; all records below it are replicated and readable.
+    pub fn high_watermark(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// The offset below which no transaction is open: how far read_committed readers get.
+    pub fn last_stable_offset(&self) -> i64 {
+        self.producers
+            .first_open_offset()
+            .unwrap_or(self.next_offset)
+    }
+
+    /// The aborted index, in the order of the ABORT markers.
+    pub fn aborted_transactions(&self) -> &[AbortedTransaction] {
+        &self.aborted
+    }
+
+    /// Bytes of all stored batches.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Appends a client's batch that was already validated as a batch.
+    ///
+    /// `verified`: the transaction coordinator has just said that the partition is in this
+    /// producer's transaction.
+    pub(crate) fn append(
+        &mut self,
+        batch: &BatchView,
+        verified: bool,
+        leader_epoch: i32,
+    ) -> Result<Appended, ErrorCode> {
+        let header = batch.header();
+        let transactional = batch.is_transactional();
+        if header.producer_id >= 0 {
+            if let Some(base_offset) = self.producers.duplicate_of(header) {
+                return Ok(Appended {
+                    base_offset,
+                    duplicate: true,
+                });
+            }
+            let open = self
+                .producers
+                .has_open_transaction(header.producer_id, header.producer_epoch);
+            if transactional && !open && !verified {
+                // The epoch first: a fenced producer must learn that, not that its transaction is gone.
+                if self
+                    .producers
+                    .is_stale(header.producer_id, header.producer_epoch)
+                {
+                    return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+                }
+                return Err(ErrorCode::INVALID_TXN_STATE);
+            }
+            self.producers.check(header, transactional)?;
+        }
+        let base_offset = self.next_offset;
+        if header.producer_id >= 0 {
+            self.producers.appended(header, base_offset, transactional);
+        }
+        self.store(record::rewrite_base_offset(
+            batch.bytes(),
+            base_offset,
+            leader_epoch,
+        ));
+        Ok(Appended {
+            base_offset,
+            duplicate: false,
+        })
+    }
+
+    /// Writes the marker that ends a transaction here.
+    pub(crate) fn append_marker(&mut self, marker: &Marker) -> Result<(), ErrorCode> {
+        self.producers.check_marker(
+            marker.producer_id,
+            marker.epoch,
+            marker.coordinator_epoch,
+            marker.epoch_bump,
+        )?;
+        let offset = self.next_offset;
+        let coordinator_epoch = marker.coordinator_epoch;
+        let kind = if marker.committed {
+            ControlKind::Commit
+        } else {
+            ControlKind::Abort
+        };
+        let batch = record::control_batch(
+            kind,
+            marker.producer_id,
+            marker.epoch,
+            coordinator_epoch,
+            offset,
+            marker.timestamp,
+        );
+        self.store(record::rewrite_base_offset(
+            &batch,
+            offset,
+            marker.leader_epoch,
+        ));
+        let ended = self
+            .producers
+            .marked(marker.producer_id, marker.epoch, coordinator_epoch);
+        if let Some(ended) = ended.filter(|_| !marker.committed) {
+            self.aborted.push(AbortedTransaction {
+                producer_id: marker.producer_id,
+                first_offset: ended.first_offset,
+                last_offset: offset,
+                last_stable_offset: self.last_stable_offset(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Aborted transactions that reach into `from..until`, as `collectAbortedTransactions` finds
+    /// them: in the order of their markers, not of their first offsets.
+    pub(crate) fn aborted_between(&self, from: i64, until: i64) -> Vec<AbortedTransaction> {
+        let first = self
+            .aborted
+            .partition_point(|aborted| aborted.last_offset < from);
+        let mut found = Vec::new();
+        for aborted in &self.aborted[first..] {
+            if aborted.first_offset < until {
+                found.push(*aborted);
+            }
+            // Nothing was open below this offset, so later entries start above it.
+            if aborted.last_stable_offset >= until {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The batches from the one that holds `offset` on, none reaching `until`.
+    pub(crate) fn batches_from(&self, offset: i64, until: i64) -> impl Iterator<Item = &BatchView> {
+        let first = self
+            .batches
+            .partition_point(|batch| batch.last_offset() < offset);
+        self.batches
+            .range(first..)
+            .take_while(move |batch| batch.header().base_offset < until)
+    }
+
+    /// First offset and time-stamp of a record not older than `timestamp`, by batch where the
+    /// records cannot be read (compressed).
+    pub(crate) fn offset_for_timestamp(&self, timestamp: i64) -> Option<(i64, i64)> {
+        let batch = self
+            .batches
+            .iter()
+            .find(|batch| !batch.is_control() && batch.header().max_timestamp >= timestamp)?;
+        let header = batch.header();
+        let whole = (header.base_offset, header.max_timestamp);
+        let Ok(records) = batch.clone().into_records() else {
+            return Some(whole);
+        };
+        let found = records
+            .records()
+            .find(|record| record.timestamp() >= timestamp)
+            .map(|record| (record.offset(), record.timestamp()));
+        Some(found.unwrap_or(whole))
+    }
+
+    pub(crate) fn producers_mut(&mut self) -> &mut Producers {
+        &mut self.producers
+    }
+
+    /// Drops whole batches below `offset`; the log start offset becomes `offset`.
+    pub(crate) fn delete_until(&mut self, offset: i64) {
+        let offset = offset.clamp(self.log_start_offset, self.next_offset);
+        while self
+            .batches
+            .front()
+            .is_some_and(|batch| batch.last_offset() < offset)
+        {
+            self.drop_oldest();
+        }
+        self.log_start_offset = offset;
+        self.aborted.retain(|aborted| aborted.last_offset >= offset);
+    }
+
+    /// Drops the oldest batches beyond `bytes_max`, never below the last stable offset.
+    pub(crate) fn retain_bytes(&mut self, bytes_max: u64) {
+        if self.bytes <= bytes_max {
+            return;
+        }
+        let stable = self.last_stable_offset();
+        while self.bytes > bytes_max
+            && self.batches.len() > 1
+            && self
+                .batches
+                .front()
+                .is_some_and(|batch| batch.last_offset() < stable)
+        {
+            self.drop_oldest();
+            self.log_start_offset = self
+                .batches
+                .front()
+                .map_or(self.next_offset, |batch| batch.header().base_offset);
+        }
+        let start = self.log_start_offset;
+        self.aborted.retain(|aborted| aborted.last_offset >= start);
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(batch) = self.batches.pop_front() {
+            self.bytes -= batch.bytes().len() as u64;
+        }
+    }
+
+    fn store(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len() as u64;
+        let batch = record::batches(bytes)
+            .next()
+            .and_then(Result::ok)
+            .expect("only whole batches that were parsed before are stored");
+        self.next_offset = batch.next_offset();
+        self.batches.push_back(batch);
+    }
+}
+
+/// What a COMMIT or ABORT marker says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marker {
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) coordinator_epoch: i32,
+    pub(crate) leader_epoch: i32,
+    pub(crate) committed: bool,
+    /// Whether the transaction ends under TV2, where the marker's epoch is a new one.
+    pub(crate) epoch_bump: bool,
+    pub(crate) timestamp: i64,
+}

@@ -1,0 +1,317 @@
+//! What a partition remembers of the producers that write to it (Kafka's `ProducerStateManager`
+//! and `ProducerAppendInfo`).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use milena_wire::ErrorCode;
+use milena_wire::record::BatchHeader;
+
+use super::sequence;
+use crate::limits::PRODUCERS_PER_PARTITION_MAX;
+
+/// Batches remembered per producer: a copy of one of them is answered with the first offset.
+/// Five is what a client may have in flight (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
+const BATCHES_REMEMBERED: usize = 5;
+
+/// The producers of one partition.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Producers {
+    states: BTreeMap<i64, ProducerState>,
+    /// Producers whose first batch of a transaction was seen but not appended yet.
+    verifications: BTreeMap<i64, Verification>,
+    /// (first offset, producer id) of every open transaction: the least one is the last stable offset.
+    open: BTreeSet<(i64, i64)>,
+    appends: u64,
+}
+
+#[derive(Clone, Debug)]
+struct ProducerState {
+    epoch: i16,
+    coordinator_epoch: i32,
+    batches: VecDeque<BatchMeta>,
+    transaction_start: Option<i64>,
+    seen: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct BatchMeta {
+    first_sequence: i32,
+    last_sequence: i32,
+    base_offset: i64,
+}
+
+/// Kafka's `VerificationStateEntry`: while a lower sequence waits for its verification, higher
+/// ones must not be written, or the lower could never be.
+#[derive(Clone, Copy, Debug)]
+struct Verification {
+    epoch: i16,
+    lowest_sequence: i32,
+    epoch_bump: bool,
+}
+
+/// A transaction that a marker just ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndedTransaction {
+    pub(crate) first_offset: i64,
+}
+
+impl Producers {
+    /// The first offset of the oldest open transaction.
+    pub(crate) fn first_open_offset(&self) -> Option<i64> {
+        self.open.first().map(|(offset, _)| *offset)
+    }
+
+    /// Start of the transaction this producer has open here in this epoch.
+    pub(crate) fn has_open_transaction(&self, producer_id: i64, epoch: i16) -> bool {
+        self.states
+            .get(&producer_id)
+            .is_some_and(|state| state.epoch == epoch && state.transaction_start.is_some())
+    }
+
+    /// Whether a newer epoch of this producer has written here already.
+    pub(crate) fn is_stale(&self, producer_id: i64, epoch: i16) -> bool {
+        self.states
+            .get(&producer_id)
+            .is_some_and(|state| epoch < state.epoch)
+    }
+
+    /// A transactional batch is about to be verified with the transaction coordinator.
+    pub(crate) fn start_verification(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+        epoch_bump: bool,
+    ) {
+        if self.verifications.len() >= PRODUCERS_PER_PARTITION_MAX {
+            self.verifications.pop_first();
+        }
+        let entry = self
+            .verifications
+            .entry(producer_id)
+            .or_insert(Verification {
+                epoch,
+                lowest_sequence: sequence,
+                epoch_bump,
+            });
+        if epoch == entry.epoch && sequence < entry.lowest_sequence {
+            entry.lowest_sequence = sequence;
+        }
+        if epoch > entry.epoch {
+            entry.epoch = epoch;
+            entry.lowest_sequence = sequence;
+        }
+    }
+
+    /// The base offset of the remembered batch with exactly this epoch and range of sequences.
+    pub(crate) fn duplicate_of(&self, header: &BatchHeader) -> Option<i64> {
+        let state = self.states.get(&header.producer_id)?;
+        if state.epoch != header.producer_epoch {
+            return None;
+        }
+        let last_sequence = sequence::add(header.base_sequence, header.last_offset_delta);
+        state
+            .batches
+            .iter()
+            .find(|batch| {
+                batch.first_sequence == header.base_sequence && batch.last_sequence == last_sequence
+            })
+            .map(|batch| batch.base_offset)
+    }
+
+    /// Whether a data batch may be appended now; changes nothing.
+    pub(crate) fn check(&self, header: &BatchHeader, transactional: bool) -> Result<(), ErrorCode> {
+        let state = self.states.get(&header.producer_id);
+        if self.is_stale(header.producer_id, header.producer_epoch) {
+            return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+        }
+        self.check_sequence(header, state)?;
+        let open = state.is_some_and(|state| state.transaction_start.is_some());
+        if open && !transactional {
+            return Err(ErrorCode::INVALID_TXN_STATE);
+        }
+        Ok(())
+    }
+
+    fn check_sequence(
+        &self,
+        header: &BatchHeader,
+        state: Option<&ProducerState>,
+    ) -> Result<(), ErrorCode> {
+        let first = header.base_sequence;
+        if let Some(verification) = self.verifications.get(&header.producer_id) {
+            let unknown = state.is_none_or(|state| state.batches.is_empty());
+            if verification.epoch_bump && first != 0 && unknown {
+                return Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+            }
+            if first > verification.lowest_sequence {
+                return Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+            }
+        }
+        // A producer the partition knows nothing of may start anywhere (KIP-360): its records may
+        // have been deleted by retention.
+        let Some(state) = state.filter(|state| state.epoch >= 0) else {
+            return Ok(());
+        };
+        let expected = if state.epoch == header.producer_epoch {
+            let last = state.batches.back().map_or(-1, |batch| batch.last_sequence);
+            sequence::follows(last, first)
+        } else {
+            first == 0
+        };
+        if expected {
+            Ok(())
+        } else {
+            Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)
+        }
+    }
+
+    /// A data batch that passed [`Producers::check`] was written at `base_offset`.
+    pub(crate) fn appended(&mut self, header: &BatchHeader, base_offset: i64, transactional: bool) {
+        self.appends += 1;
+        self.verifications.remove(&header.producer_id);
+        self.forget_one_if_full(header.producer_id);
+        let seen = self.appends;
+        let state = self
+            .states
+            .entry(header.producer_id)
+            .or_insert_with(ProducerState::unknown);
+        state.seen = seen;
+        state.enter_epoch(header.producer_epoch);
+        if state.batches.len() == BATCHES_REMEMBERED {
+            state.batches.pop_front();
+        }
+        state.batches.push_back(BatchMeta {
+            first_sequence: header.base_sequence,
+            last_sequence: sequence::add(header.base_sequence, header.last_offset_delta),
+            base_offset,
+        });
+        if transactional && state.transaction_start.is_none() {
+            state.transaction_start = Some(base_offset);
+            self.open.insert((base_offset, header.producer_id));
+        }
+    }
+
+    /// A group coordinator writes the offsets of a transaction: no sequences, only the epoch counts.
+    pub(crate) fn write_offsets(&mut self, producer_id: i64, epoch: i16) -> Result<(), ErrorCode> {
+        if self.is_stale(producer_id, epoch) {
+            return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+        }
+        self.appends += 1;
+        self.verifications.remove(&producer_id);
+        self.forget_one_if_full(producer_id);
+        let seen = self.appends;
+        let state = self
+            .states
+            .entry(producer_id)
+            .or_insert_with(ProducerState::unknown);
+        state.seen = seen;
+        state.enter_epoch(epoch);
+        if state.transaction_start.is_none() {
+            let place = i64::try_from(seen).unwrap_or(i64::MAX);
+            state.transaction_start = Some(place);
+            self.open.insert((place, producer_id));
+        }
+        Ok(())
+    }
+
+    /// Whether a marker with this epoch may be written. Under TV2 the coordinator raises the epoch
+    /// before it writes the marker, so an equal epoch is a late copy: harmless only if no
+    /// transaction is open (KAFKA-19999).
+    pub(crate) fn check_marker(
+        &self,
+        producer_id: i64,
+        epoch: i16,
+        coordinator_epoch: i32,
+        epoch_bump: bool,
+    ) -> Result<(), ErrorCode> {
+        let Some(state) = self.states.get(&producer_id) else {
+            return Ok(());
+        };
+        let retry =
+            epoch == state.epoch && (state.transaction_start.is_none() || epoch == i16::MAX);
+        let valid = if epoch_bump {
+            epoch > state.epoch || retry
+        } else {
+            epoch >= state.epoch
+        };
+        if !valid {
+            return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+        }
+        if state.coordinator_epoch > coordinator_epoch {
+            return Err(ErrorCode::TRANSACTION_COORDINATOR_FENCED);
+        }
+        Ok(())
+    }
+
+    /// A marker that passed [`Producers::check_marker`] was written.
+    pub(crate) fn marked(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        coordinator_epoch: i32,
+    ) -> Option<EndedTransaction> {
+        self.appends += 1;
+        self.verifications.remove(&producer_id);
+        self.forget_one_if_full(producer_id);
+        let seen = self.appends;
+        let state = self
+            .states
+            .entry(producer_id)
+            .or_insert_with(ProducerState::unknown);
+        state.seen = seen;
+        state.enter_epoch(epoch);
+        state.coordinator_epoch = coordinator_epoch;
+        let first_offset = state.transaction_start.take()?;
+        self.open.remove(&(first_offset, producer_id));
+        Some(EndedTransaction { first_offset })
+    }
+
+    /// Drops all that is known of a producer, as expiry or retention would. An open transaction
+    /// stays: its records still hold back the last stable offset.
+    pub(crate) fn forget(&mut self, producer_id: i64) -> bool {
+        let open = self
+            .states
+            .get(&producer_id)
+            .is_some_and(|state| state.transaction_start.is_some());
+        if open {
+            return false;
+        }
+        self.verifications.remove(&producer_id);
+        self.states.remove(&producer_id).is_some()
+    }
+
+    fn forget_one_if_full(&mut self, arriving: i64) {
+        if self.states.len() < PRODUCERS_PER_PARTITION_MAX || self.states.contains_key(&arriving) {
+            return;
+        }
+        let oldest = self
+            .states
+            .iter()
+            .filter(|(_, state)| state.transaction_start.is_none())
+            .min_by_key(|(_, state)| state.seen)
+            .map(|(producer_id, _)| *producer_id);
+        if let Some(producer_id) = oldest {
+            self.forget(producer_id);
+        }
+    }
+}
+
+impl ProducerState {
+    fn unknown() -> Self {
+        Self {
+            epoch: -1,
+            coordinator_epoch: -1,
+            batches: VecDeque::new(),
+            transaction_start: None,
+            seen: 0,
+        }
+    }
+
+    fn enter_epoch(&mut self, epoch: i16) {
+        if self.epoch != epoch {
+            self.batches.clear();
+            self.epoch = epoch;
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A request on its way through the broker.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use milena_wire::{
+    ApiKey, ApiVersion, CorrelationId, DecodeError, Encode, ErrorCode, Frame, Message,
+    encode_response,
+};
+
+use crate::connection::ConnectionId;
+use crate::faults::{Action, Decision, HoldId};
+use crate::history::RequestName;
+use crate::timers::TimerKey;
+
+/// A request that is not answered yet.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    /// `None` once nobody waits for the answer.
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) node: i32,
+    pub(crate) name: RequestName,
+    pub(crate) frame: Bytes,
+    /// When it was first looked at: its waiting times count from here.
+    pub(crate) received: Option<Instant>,
+    pub(crate) forced: Option<Forced>,
+    pub(crate) throttle: Duration,
+    pub(crate) after: After,
+    pub(crate) stage: Stage,
+    /// The barrier it waits at.
+    pub(crate) held_by: Option<HoldId>,
+    pub(crate) timer: Option<TimerKey>,
+    /// Partitions at which it is registered.
+    pub(crate) waiting_on: Vec<(Arc<str>, i32)>,
+}
+
+impl InFlight {
+    pub(crate) fn new(
+        connection: Option<ConnectionId>,
+        node: i32,
+        name: RequestName,
+        frame: Bytes,
+    ) -> Self {
+        Self {
+            connection,
+            node,
+            name,
+            frame,
+            received: None,
+            forced: None,
+            throttle: Duration::ZERO,
+            after: After::Send,
+            stage: Stage::Unapplied,
+            held_by: None,
+            timer: None,
+            waiting_on: Vec::new(),
+        }
+    }
+
+    /// Whether it is a copy on its way to the broker, which no node has yet.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.connection.is_none() && self.received.is_none()
+    }
+}
+
+/// Where it stands.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// To be applied when its timer fires, its barrier falls, or what it waits for happens.
+    Unapplied,
+    /// Applied; the answer waits for its timer or barrier.
+    Answered(Frame),
+    /// Nothing more will happen to it.
+    Stuck,
+}
+
+/// What becomes of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    Send,
+    Close,
+    Ignore,
+    Delay(Duration),
+    Hold(HoldId),
+    Cut(usize),
+    Corrupt(usize),
+    Repeat(Duration),
+}
+
+/// An error that a rule puts into the answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Forced {
+    error: ErrorCode,
+    /// Whether the request is applied all the same.
+    apply: bool,
+    /// Which partitions it is about; empty: the whole request.
+    partitions: Vec<(String, Option<i32>)>,
+}
+
+impl Forced {
+    pub(crate) fn of(decision: &Decision) -> Option<Self> {
+        let (error, apply) = match decision.action {
+            Action::Error(error) => (error, false),
+            Action::ApplyThenError(error) => (error, true),
+            _ => return None,
+        };
+        Some(Self {
+            error,
+            apply,
+            partitions: decision.partitions.clone(),
+        })
+    }
+
+    fn is_about(&self, topic: &str, partition: i32) -> bool {
+        self.partitions.is_empty()
+            || self.partitions.iter().any(|(wanted, index)| {
+                wanted == topic && index.is_none_or(|index| index == partition)
+            })
+    }
+}
+
+/// What a handler knows besides the request and the cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) received: Instant,
+    pub(crate) node: i32,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: CorrelationId,
+    pub(crate) throttle_time_ms: i32,
+    pub(crate) forced: Option<&'a Forced>,
+}
+
+/// What a handler makes of a request.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Answer(Frame),
+    /// There is no answer by protocol (acks=0).
+    Nothing,
+    /// Ask again at this time, or when one of these partitions changes.
+    Wait {
+        until: Instant,
+        partitions: Vec<(Arc<str>, i32)>,
+    },
+    /// The connection cannot be kept.
+    Close(String),
+}
+
+impl Context<'_> {
+    /// Whether a rule refuses the request as a whole.
+    pub(crate) fn check(&self) -> Result<(), ErrorCode> {
+        match self.forced {
+            Some(forced) if !forced.apply && forced.partitions.is_empty() => Err(forced.error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a rule refuses this partition, or everything.
+    pub(crate) fn check_partition(&self, topic: &str, partition: i32) -> Result<(), ErrorCode> {
+        match self.forced {
+            Some(forced) if !forced.apply && forced.is_about(topic, partition) => Err(forced.error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The error to show for a request that was applied with this result.
+    pub(crate) fn shown(&self, result: ErrorCode) -> ErrorCode {
+        match self.forced {
+            Some(forced) if forced.apply && forced.partitions.is_empty() => forced.error,
+            _ => result,
+        }
+    }
+
+    /// The error to show for a partition that was applied with this result.
+    pub(crate) fn shown_partition(
+        &self,
+        topic: &str,
+        partition: i32,
+        result: ErrorCode,
+    ) -> ErrorCode {
+        match self.forced {
+            Some(forced) if forced.apply && forced.is_about(topic, partition) => forced.error,
+            _ => result,
+        }
+    }
+
+    pub(crate) fn answer<R: Message + Encode>(&self, response: &R) -> Reply {
+        self.answer_in_version(response, self.version)
+    }
+
+    pub(crate) fn answer_in_version<R: Message + Encode>(
+        &self,
+        response: &R,
+        version: i16,
+    ) -> Reply {
+        match encode_response(response, ApiVersion(version), self.correlation_id) {
+            Ok(frame) => Reply::Answer(frame),
+            Err(error) => Reply::Close(format!("the answer cannot be encoded: {error}")),
+        }
+    }
+}
+
+/// The fixed start of every request header. The rest depends on the version.
+pub(crate) fn peek_name(frame: &Bytes) -> Option<RequestName> {
+    let start: [u8; 8] = frame.get(..8)?.try_into().ok()?;
+    let [k0, k1, v0, v1, c0, c1, c2, c3] = start;
+    Some(RequestName {
+        api: ApiKey(i16::from_be_bytes([k0, k1])),
+        version: ApiVersion(i16::from_be_bytes([v0, v1])),
+        correlation_id: CorrelationId(i32::from_be_bytes([c0, c1, c2, c3])),
+    })
+}
+
+/// A request that cannot be read costs its sender the connection.
+impl From<DecodeError> for Reply {
+    fn from(error: DecodeError) -> Self {
+        Self::Close(error.to_string())
+    }
+}

@@ -1,0 +1,219 @@
+//! The tasks of the broker's thread: one that keeps time and listeners, one a connection.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until};
+
+use super::shared::{Shared, ToClient, now};
+use crate::connection::ConnectionId;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 256 * 1024;
+/// Bytes behind an unanswered request from which on a connection is not read: TCP tells the client.
+const BACKLOG_BYTES: usize = 1024 * 1024;
+/// How often a connection that is not read, or a port that could not be bound again, is looked at.
+const RECHECK: Duration = Duration::from_millis(5);
+
+/// Serves until `stopped`; what runs then ends with the runtime.
+pub(super) async fn run(
+    shared: &Arc<Shared>,
+    listeners: Vec<std::net::TcpListener>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let mut nodes = Nodes::new(listeners);
+    loop {
+        let missing = nodes.follow(shared).await;
+        let deadline = shared.input(|state| {
+            state.broker.handle_timeout(now());
+            state.broker.poll_timeout()
+        });
+        let recheck = missing.then(|| now() + RECHECK);
+        let until = deadline.into_iter().chain(recheck).min();
+        let timer = async {
+            match until {
+                Some(until) => sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = timer => {}
+            () = shared.changed.notified() => {}
+            _ = &mut stopped => return,
+        }
+    }
+}
+
+/// The listeners of the nodes. A node that is down has none, so that connecting to it is refused.
+struct Nodes {
+    ports: Vec<std::net::SocketAddr>,
+    /// One a node; the first ones are bound before the thread starts.
+    bound: Vec<Option<std::net::TcpListener>>,
+    accepting: Vec<JoinSet<()>>,
+}
+
+impl Nodes {
+    fn new(listeners: Vec<std::net::TcpListener>) -> Self {
+        let ports = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
+        let accepting = listeners.iter().map(|_| JoinSet::new()).collect();
+        Self {
+            ports,
+            bound: listeners.into_iter().map(Some).collect(),
+            accepting,
+        }
+    }
+
+    /// Opens and closes listeners as the broker's nodes are up or down; true if one that should
+    /// listen does not.
+    async fn follow(&mut self, shared: &Arc<Shared>) -> bool {
+        let up: Vec<bool> =
+            shared.input(|state| state.broker.nodes().iter().map(|node| node.up).collect());
+        let mut missing = false;
+        for (index, up) in up.into_iter().enumerate() {
+            let (Some(accepting), Some(address)) =
+                (self.accepting.get_mut(index), self.ports.get(index))
+            else {
+                continue;
+            };
+            if !up {
+                self.bound[index] = None;
+                // The listener goes, and with it the tasks of its connections, as in a crash.
+                accepting.shutdown().await;
+                continue;
+            }
+            if !accepting.is_empty() {
+                continue;
+            }
+            let listener = match self.bound[index].take() {
+                Some(listener) => TcpListener::from_std(listener),
+                None => TcpListener::bind(address).await,
+            };
+            match listener {
+                Ok(listener) => {
+                    let node = i32::try_from(index + 1).unwrap_or(i32::MAX);
+                    accepting.spawn(accept(shared.clone(), listener, node));
+                }
+                // Somebody may hold the port for a moment.
+                Err(_) => missing = true,
+            }
+        }
+        missing
+    }
+}
+
+async fn accept(shared: Arc<Shared>, listener: TcpListener, node: i32) {
+    let mut clients = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    clients.spawn(serve(shared.clone(), stream, node));
+                }
+                // Out of descriptors: the clients that are there may leave.
+                Err(_) => sleep(RECHECK).await,
+            },
+            Some(_) = clients.join_next() => {}
+        }
+    }
+}
+
+async fn serve(shared: Arc<Shared>, stream: TcpStream, node: i32) {
+    // A client that the broker does not want finds its connection closed.
+    let Some((conn, answers)) = shared.input(|state| state.connect(node)) else {
+        return;
+    };
+    let _ = stream.set_nodelay(true);
+    // However it ends, the broker hears of it.
+    let _ = converse(&shared, stream, conn, answers).await;
+    shared.input(|state| state.disconnected(conn));
+    shared.changed.notify_one();
+}
+
+async fn converse(
+    shared: &Shared,
+    mut stream: TcpStream,
+    conn: ConnectionId,
+    mut answers: mpsc::UnboundedReceiver<ToClient>,
+) -> io::Result<()> {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    let mut backlog = 0;
+    loop {
+        tokio::select! {
+            answer = answers.recv() => {
+                if !write(&mut stream, &mut answers, answer).await? {
+                    return stream.shutdown().await;
+                }
+                backlog = shared.input(|state| state.broker.backlog(conn));
+            }
+            read = stream.read_buf(&mut buffer), if backlog < BACKLOG_BYTES => {
+                if read? == 0 {
+                    return Ok(());
+                }
+                let before_and_after = shared.input(|state| {
+                    let before = state.broker.poll_timeout();
+                    state.broker.handle_bytes(now(), conn, &buffer);
+                    backlog = state.broker.backlog(conn);
+                    (before, state.broker.poll_timeout())
+                });
+                buffer.clear();
+                buffer.reserve(READ_BYTES);
+                if before_and_after.0 != before_and_after.1 {
+                    shared.changed.notify_one();
+                }
+            }
+            () = sleep(RECHECK), if backlog >= BACKLOG_BYTES => {
+                backlog = shared.input(|state| state.broker.backlog(conn));
+            }
+        }
+    }
+}
+
+/// Writes an answer and all that wait behind it; false if the broker has closed the connection.
+async fn write(
+    stream: &mut TcpStream,
+    answers: &mut mpsc::UnboundedReceiver<ToClient>,
+    first: Option<ToClient>,
+) -> io::Result<bool> {
+    let mut parts: Vec<Bytes> = Vec::new();
+    let mut next = first;
+    let mut open = next.is_some();
+    while let Some(message) = next {
+        match message {
+            ToClient::Bytes(bytes) => parts.push(bytes),
+            ToClient::Close => {
+                open = false;
+                break;
+            }
+        }
+        next = answers.try_recv().ok();
+    }
+    let mut at = 0;
+    while at < parts.len() {
+        let slices: Vec<_> = parts[at..]
+            .iter()
+            .take(64)
+            .map(|part| IoSlice::new(part))
+            .collect();
+        let mut written = stream.write_vectored(&slices).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        while at < parts.len() && written >= parts[at].len() {
+            written -= parts[at].len();
+            at += 1;
+        }
+        if at < parts.len() {
+            parts[at].advance(written);
+        }
+    }
+    Ok(open)
+}

@@ -1,0 +1,143 @@
+//! The broker behind its lock, and the way from its outputs to the connections' tasks.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
+
+use crate::broker::Broker;
+use crate::connection::{ConnectionId, Output};
+
+/// The broker and what both its thread and the tests' threads need.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Something happened: for `wait_for`.
+    happened: Condvar,
+    /// The broker was changed from outside: timers and listeners are looked at again.
+    pub(super) changed: Notify,
+}
+
+pub(super) struct State {
+    pub(super) broker: Broker,
+    writers: BTreeMap<ConnectionId, mpsc::UnboundedSender<ToClient>>,
+}
+
+/// What a connection's task has to write.
+pub(super) enum ToClient {
+    Bytes(Bytes),
+    Close,
+}
+
+impl Shared {
+    pub(super) fn new(broker: Broker) -> Self {
+        Self {
+            state: Mutex::new(State {
+                broker,
+                writers: BTreeMap::new(),
+            }),
+            happened: Condvar::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(super) fn with<R>(&self, look: impl FnOnce(&mut Broker) -> R) -> R {
+        let mut state = self.lock();
+        state.broker.handle_timeout(now());
+        let result = look(&mut state.broker);
+        self.flush(state);
+        self.changed.notify_one();
+        result
+    }
+
+    pub(super) fn wait_for<R>(
+        &self,
+        timeout: Duration,
+        mut look: impl FnMut(&mut Broker) -> Option<R>,
+    ) -> Option<R> {
+        let deadline = now() + timeout;
+        let mut state = self.lock();
+        loop {
+            if let Some(found) = look(&mut state.broker) {
+                return Some(found);
+            }
+            let left = deadline.checked_duration_since(now())?;
+            let waited = self.happened.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// One input to the broker, and everything that follows from it at once.
+    pub(super) fn input<R>(&self, input: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = input(&mut state);
+        self.flush(state);
+        result
+    }
+
+    /// A test that fails inside `with` poisons the lock; the cluster is whole all the same, for
+    /// what the test wants to print of it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flush(&self, mut state: MutexGuard<'_, State>) {
+        while let Some(output) = state.broker.poll_output() {
+            // Without a writer the connection's task is gone and the bytes are lost with it.
+            match output {
+                Output::Bytes { conn, bytes } => {
+                    if let Some(writer) = state.writers.get(&conn) {
+                        let _ = writer.send(ToClient::Bytes(bytes));
+                    }
+                }
+                Output::Close { conn } => {
+                    if let Some(writer) = state.writers.remove(&conn) {
+                        let _ = writer.send(ToClient::Close);
+                    }
+                }
+            }
+        }
+        drop(state);
+        self.happened.notify_all();
+    }
+}
+
+impl State {
+    /// A client has connected; `None` if it is refused.
+    pub(super) fn connect(
+        &mut self,
+        node: i32,
+    ) -> Option<(ConnectionId, mpsc::UnboundedReceiver<ToClient>)> {
+        let conn = self.broker.connect(now(), node)?;
+        // Unbounded, yet it holds little: the task that empties it is the one that reads the
+        // requests whose answers go in.
+        let (writer, reader) = mpsc::unbounded_channel();
+        self.writers.insert(conn, writer);
+        Some((conn, reader))
+    }
+
+    pub(super) fn disconnected(&mut self, conn: ConnectionId) {
+        self.writers.remove(&conn);
+        self.broker.handle_disconnect(now(), conn);
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this front is the driver of its broker: it owns the clock"
+)]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "real clients compare time-stamps with their own clock"
+)]
+pub(super) fn wall_clock() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,53 @@
+//! What the cluster does later, by virtual time. Equal times fire in the order they were set.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What to do when a timer fires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// A request that waits (long poll, retry, delay) goes on.
+    Request(u64),
+    /// The markers of this transactional id are written.
+    Markers(Arc<str>),
+    /// The open transaction of this transactional id has had its time.
+    TransactionTimeout(Arc<str>),
+}
+
+/// Names one timer, for cancelling it.
+pub(crate) type TimerKey = (Instant, u64);
+
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    queue: BTreeMap<TimerKey, Timer>,
+    set: u64,
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, at: Instant, timer: Timer) -> TimerKey {
+        self.set += 1;
+        let key = (at, self.set);
+        self.queue.insert(key, timer);
+        key
+    }
+
+    pub(crate) fn cancel(&mut self, key: TimerKey) {
+        self.queue.remove(&key);
+    }
+
+    /// Whether the markers of this transactional id still have their delay before them.
+    pub(crate) fn has_markers(&self, id: &str) -> bool {
+        let is_it = |timer: &Timer| matches!(timer, Timer::Markers(waiting) if **waiting == *id);
+        self.queue.values().any(is_it)
+    }
+
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+        let first = self.queue.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+}
