@@ -24,7 +24,7 @@ pub struct TxnOffsetCommitRequest<'a> {
     pub producer_epoch: i16,
     /// Generation of the group, or epoch of the member (since 3).
     #[field(versions = "3+", default = -1)]
-    pub generation_id_or_member_epoch: i32,
+    pub generation_id: i32,
     /// Member of the group (since 3).
     #[field(versions = "3+")]
     pub member_id: &'a str,
@@ -39,8 +39,8 @@ pub struct TxnOffsetCommitRequest<'a> {
 /// One topic's positions.
 #[derive(Clone, Debug, PartialEq, Fields)]
 pub struct TxnOffsetCommitRequestTopic<'a> {
-    /// Topic name (until 5).
-    #[field(versions = "0-5", ignorable)]
+    /// Topic name.
+    #[field(versions = "0+")]
     pub name: &'a str,
     /// Partitions.
     #[field(versions = "0+")]
@@ -79,8 +79,8 @@ pub struct TxnOffsetCommitResponse<'a> {
 /// One topic's answers.
 #[derive(Clone, Debug, PartialEq, Fields)]
 pub struct TxnOffsetCommitResponseTopic<'a> {
-    /// Topic name (until 5).
-    #[field(versions = "0-5", ignorable)]
+    /// Topic name.
+    #[field(versions = "0+")]
     pub name: &'a str,
     /// Partitions.
     #[field(versions = "0+")]

@@ -1,0 +1,8 @@
+//! Every message in every version: round trips, another implementation as witness, checked-in bytes, and hostile bytes.
+
+mod hostile;
+mod kinds;
+mod random;
+mod round_trip;
+mod vectors;
+mod witness;
