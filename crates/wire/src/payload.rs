@@ -56,12 +56,7 @@ impl Eq for Payload {}
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Payload({} bytes in {} parts)",
-            self.len,
-            self.parts.len()
-        )
+        write!(f, "Payload({} bytes)", self.len)
     }
 }
 
