@@ -315,7 +315,7 @@ impl TransactionManager {
             open_for,
             timeout: self.config.transaction_timeout,
         });
-        let cause = match recovery::recovery(request.operation(), error) {
+        let cause = match recovery::recover(request.operation(), error) {
             Recovery::Fatal(recovery::FatalCause::Fenced) => timed_out.unwrap_or(FatalCause::Fenced),
             // A TV2 coordinator that timed the transaction out answers a commit this way.
             _ if error == ErrorCode::INVALID_TXN_STATE && timed_out.is_some() => {

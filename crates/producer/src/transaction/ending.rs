@@ -200,6 +200,10 @@ impl TransactionManager {
     /// would have been given epoch + 2. So to claim epoch + 1 fences nobody who is newer.
     fn may_claim_successor(&self) -> bool {
         match &self.phase {
+            #[cfg(test)]
+            Phase::Aborting { abort, .. } if self.sabotage == super::tests::Sabotage::ClaimAlways => {
+                !abort.successor
+            }
             Phase::Aborting { open, abort } => {
                 open.flavour == Flavour::V1
                     && open.started()

@@ -36,7 +36,7 @@ impl Verdict {
         if error == ErrorCode::OPERATION_NOT_ATTEMPTED && kind == RequestKind::AddPartitions {
             return Self::NotAttempted;
         }
-        match recovery::recovery(kind.operation(), error) {
+        match recovery::recover(kind.operation(), error) {
             Recovery::RetrySoon => Self::Soon,
             Recovery::Retry | Recovery::RefreshMetadata => Self::Later,
             Recovery::FindCoordinator => Self::Elsewhere,

@@ -434,5 +434,5 @@ fn a_timed_out_commit_on_tv2_is_told_as_timed_out() {
 }
 
 fn unsupported() -> SendFailure {
-    SendFailure::Unsupported("EndTxn".into())
+    SendFailure::Encode(milena_wire::EncodeError)
 }

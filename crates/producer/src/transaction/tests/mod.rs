@@ -16,4 +16,8 @@ pub(super) enum Sabotage {
     NoBump,
     /// Commit a transaction of which a send has failed.
     CommitDespiteFailure,
+    /// Abort a transaction with an unresolved batch by EndTxn.
+    NoFence,
+    /// On TV1, claim the epoch after this one whenever this one is refused.
+    ClaimAlways,
 }
