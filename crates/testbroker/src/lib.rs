@@ -25,6 +25,8 @@ mod flow;
 mod history;
 mod limits;
 mod log;
+#[cfg(feature = "tcp")]
+pub mod relay;
 mod request;
 #[cfg(feature = "tcp")]
 mod tcp;
