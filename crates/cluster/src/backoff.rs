@@ -16,6 +16,9 @@ pub struct Backoff {
     pub jitter: f64,
 }
 
+/// Enough for any growth that is worth the name, and an end for those that are not (a multiplier that is not a number).
+const STEPS_MAX: u32 = 1_000;
+
 impl Backoff {
     /// The wait after failure number `attempt`, counted from 0.
     pub fn delay(&self, attempt: u32, rng: &mut fastrand::Rng) -> Duration {
@@ -23,7 +26,7 @@ impl Backoff {
         let mut seconds = self.initial.as_secs_f64();
         // Multiplied step by step instead of by `powi`, whose last bit differs between platforms: the same seed must give
         // the same run everywhere.
-        for _ in 0..attempt {
+        for _ in 0..attempt.min(STEPS_MAX) {
             if seconds >= max || self.multiplier <= 1.0 {
                 break;
             }

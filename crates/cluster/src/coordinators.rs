@@ -6,14 +6,12 @@ use std::time::Instant;
 use milena_wire::ErrorCode;
 use milena_wire::messages::FindCoordinatorResponse;
 
+use crate::pace::Pace;
 use crate::recovery::{Operation, Recovery, recover};
 use crate::{Backoff, BrokerAddress, CoordinatorKey, NodeId};
 
 /// More keys than any client has; beyond it the one asked for longest ago is forgotten, and looked up again when needed.
 const KEYS_MAX: usize = 10_000;
-
-/// A coordinator that held for this many longest waits was no false trail: the next look-up starts with the shortest wait.
-const SETTLED_AFTER_WAITS: u32 = 4;
 
 /// The known coordinators, and the look-ups that are due. A sans-IO core.
 ///
@@ -34,12 +32,9 @@ pub struct Coordinators {
 struct Entry {
     state: State,
     wanted: u64,
-    /// Look-ups in a row that led to nothing that held.
-    attempt: u32,
-    /// The next look-up goes out no earlier.
-    not_before: Option<Instant>,
-    /// When the last answer or failure came.
-    last_end: Option<Instant>,
+    /// Keeps the look-ups apart, those that succeed too: a broker that names a coordinator and a coordinator that denies it
+    /// could otherwise send the client round in circles at full speed.
+    pace: Pace,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -79,9 +74,7 @@ impl Coordinators {
         let entry = Entry {
             state: State::Wanted,
             wanted: self.wants,
-            attempt: 0,
-            not_before: None,
-            last_end: None,
+            pace: Pace::default(),
         };
         self.entries.insert(key.clone(), entry);
     }
@@ -108,7 +101,7 @@ impl Coordinators {
         if entry.state != State::ExpectAnswer {
             return None;
         }
-        entry.end(now, &self.retry, &mut self.rng);
+        entry.pace.end(now, &self.retry, &mut self.rng);
         let (found, refused) = match read(key, response) {
             Ok((node, address)) => (State::Known(node, address), None),
             Err(error) => match recover(Operation::FindCoordinator, error) {
@@ -127,16 +120,14 @@ impl Coordinators {
         if let Some(entry) = self.entries.get_mut(key)
             && entry.state == State::ExpectAnswer
         {
-            entry.end(now, &self.retry, &mut self.rng);
+            entry.pace.end(now, &self.retry, &mut self.rng);
             entry.state = State::Wanted;
         }
     }
 
     /// The next key to look up. Whatever comes of it must be told by `handle_response` or `handle_failure`.
     pub fn poll_request(&mut self, now: Instant) -> Option<CoordinatorKey> {
-        let due = |entry: &Entry| {
-            entry.state == State::Wanted && entry.not_before.is_none_or(|at| at <= now)
-        };
+        let due = |entry: &Entry| entry.state == State::Wanted && entry.pace.allows(now);
         let (key, entry) = self.entries.iter_mut().find(|(_, entry)| due(entry))?;
         entry.state = State::ExpectAnswer;
         Some(key.clone())
@@ -148,7 +139,7 @@ impl Coordinators {
             .entries
             .values()
             .filter(|entry| entry.state == State::Wanted);
-        wanted.filter_map(|entry| entry.not_before).min()
+        wanted.filter_map(|entry| entry.pace.not_before()).min()
     }
 
     /// The coordinator of `key`, if it is known.
@@ -183,23 +174,6 @@ impl Coordinators {
         {
             self.entries.remove(&oldest);
         }
-    }
-}
-
-impl Entry {
-    /// A look-up is over, well or not. The next one keeps its distance in either case: a broker that names a coordinator and
-    /// a coordinator that denies it could otherwise send the client round in circles at full speed.
-    fn end(&mut self, now: Instant, retry: &Backoff, rng: &mut fastrand::Rng) {
-        let settled = retry.max * SETTLED_AFTER_WAITS;
-        if self
-            .last_end
-            .is_some_and(|last| now.saturating_duration_since(last) > settled)
-        {
-            self.attempt = 0;
-        }
-        self.not_before = Some(now + retry.delay(self.attempt, rng));
-        self.attempt = self.attempt.saturating_add(1);
-        self.last_end = Some(now);
     }
 }
 

@@ -84,7 +84,6 @@ impl Handshake {
         let request = ApiVersionsRequest {
             client_software_name: &self.software_name,
             client_software_version: &self.software_version,
-            ..Default::default()
         };
         // A client id too long for the header is the only thing that cannot be written; the request does without.
         let frame = encode_request(&request, version, correlation_id, Some(client_id))

@@ -15,6 +15,7 @@ pub mod group;
 mod handshake;
 mod ids;
 mod metadata;
+mod pace;
 pub mod recovery;
 mod route;
 mod topic;

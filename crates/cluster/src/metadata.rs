@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use milena_wire::messages::{MetadataResponse, MetadataResponseBroker};
 use milena_wire::{ErrorCode, Uuid};
 
+use crate::pace::Pace;
 use crate::recovery::{Operation, recover};
 use crate::{Backoff, BrokerAddress, LeaderEpoch, NodeId, TopicName, TopicPartition};
 
@@ -60,12 +61,9 @@ pub struct Metadata {
     stale: bool,
     /// When what is known is too old.
     expires: Option<Instant>,
-    /// No request before this, for the last one is not long ago.
-    not_before: Option<Instant>,
+    pace: Pace,
     /// The last request failed: then even a new topic has to wait.
     failed: bool,
-    /// Requests in a row that changed nothing.
-    attempt: u32,
 }
 
 impl Metadata {
@@ -84,9 +82,8 @@ impl Metadata {
             outstanding: false,
             stale: true,
             expires: None,
-            not_before: None,
+            pace: Pace::default(),
             failed: false,
-            attempt: 0,
         }
     }
 
@@ -144,12 +141,10 @@ impl Metadata {
         self.failed = false;
         self.stale |= incomplete;
         self.expires = Some(now + self.config.refresh_age);
-        self.attempt = if self.revision == revision {
-            self.attempt.saturating_add(1)
-        } else {
-            0
-        };
-        self.wait(now);
+        if self.revision != revision {
+            self.pace.restart();
+        }
+        self.pace.end(now, &self.config.retry, &mut self.rng);
     }
 
     /// The request got no answer.
@@ -157,8 +152,7 @@ impl Metadata {
         self.outstanding = false;
         self.failed = true;
         self.stale = true;
-        self.wait(now);
-        self.attempt = self.attempt.saturating_add(1);
+        self.pace.end(now, &self.config.retry, &mut self.rng);
     }
 
     /// A broker refused a request for `tp` and named the new leader (KIP-951). Older knowledge than ours is ignored, and so is a
@@ -202,9 +196,9 @@ impl Metadata {
             return None;
         }
         if self.stale || self.has_new_topic() {
-            self.not_before
+            self.pace.not_before()
         } else {
-            self.expires.max(self.not_before)
+            self.expires.max(self.pace.not_before())
         }
     }
 
@@ -253,7 +247,7 @@ impl Metadata {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        let allowed = self.not_before.is_none_or(|at| at <= now);
+        let allowed = self.pace.allows(now);
         // A new topic does not wait for a request that could not have told of it; after a failure it does, or an application
         // that tries one name after the other would hammer a cluster that is down.
         if self.has_new_topic() && (allowed || !self.failed) {
@@ -264,10 +258,6 @@ impl Metadata {
 
     fn has_new_topic(&self) -> bool {
         self.wanted.values().any(|asked| !asked)
-    }
-
-    fn wait(&mut self, now: Instant) {
-        self.not_before = Some(now + self.config.retry.delay(self.attempt, &mut self.rng));
     }
 
     fn take_cluster(

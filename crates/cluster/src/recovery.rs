@@ -389,7 +389,6 @@ fn is_stale(error: ErrorCode) -> bool {
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             | ErrorCode::LEADER_NOT_AVAILABLE
             | ErrorCode::NOT_LEADER_OR_FOLLOWER
-            | ErrorCode::BROKER_NOT_AVAILABLE
             | ErrorCode::REPLICA_NOT_AVAILABLE
             | ErrorCode::NETWORK_EXCEPTION
             | ErrorCode::KAFKA_STORAGE_ERROR
@@ -400,7 +399,6 @@ fn is_stale(error: ErrorCode) -> bool {
             | ErrorCode::ELECTION_NOT_NEEDED
             | ErrorCode::UNKNOWN_TOPIC_ID
             | ErrorCode::INCONSISTENT_TOPIC_ID
-            | ErrorCode::NEW_LEADER_ELECTED
     )
 }
 

@@ -134,3 +134,144 @@ impl Default for FinalizedFeatures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use milena_wire::messages::{ApiVersionsApiVersion, FinalizedFeatureKey};
+
+    use super::*;
+
+    fn speaking(offers: &[(ApiKey, i16, i16)]) -> ApiVersions {
+        let api = |&(key, min_version, max_version): &(ApiKey, i16, i16)| ApiVersionsApiVersion {
+            api_key: key.0,
+            min_version,
+            max_version,
+        };
+        ApiVersions::from_response(&ApiVersionsResponse {
+            api_keys: offers.iter().map(api).collect(),
+            ..Default::default()
+        })
+    }
+
+    fn range(min: i16, max: i16) -> VersionRange {
+        VersionRange {
+            min: ApiVersion(min),
+            max: ApiVersion(max),
+        }
+    }
+
+    #[test]
+    fn the_highest_common_version_is_picked() {
+        let versions = speaking(&[(ApiKey::PRODUCE, 0, 11), (ApiKey::FETCH, 4, 17)]);
+        assert_eq!(
+            versions.pick(ApiKey::PRODUCE, range(3, 13)),
+            Ok(ApiVersion(11))
+        );
+        assert_eq!(
+            versions.pick(ApiKey::PRODUCE, range(3, 9)),
+            Ok(ApiVersion(9))
+        );
+        assert_eq!(versions.pick(ApiKey::FETCH, range(0, 4)), Ok(ApiVersion(4)));
+    }
+
+    #[test]
+    fn nothing_in_common_is_told_with_both_sides() {
+        let versions = speaking(&[(ApiKey::PRODUCE, 0, 2)]);
+        let error = versions.pick(ApiKey::PRODUCE, range(3, 13)).unwrap_err();
+        assert_eq!(
+            (error.ours, error.theirs),
+            (range(3, 13), Some(range(0, 2)))
+        );
+        assert_eq!(
+            error.to_string(),
+            "the broker speaks Produce v0-2, milena v3-13"
+        );
+        let error = versions.pick(ApiKey::END_TXN, range(0, 5)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the broker does not know EndTxn (milena speaks v0-5)"
+        );
+    }
+
+    #[test]
+    fn ranges_that_cannot_be_are_left_out_and_the_first_of_two_counts() {
+        let versions = speaking(&[
+            (ApiKey::PRODUCE, 5, 3),
+            (ApiKey::PRODUCE, 3, 5),
+            (ApiKey::PRODUCE, 3, 9),
+            (ApiKey::FETCH, -1, 9),
+        ]);
+        assert_eq!(versions.range(ApiKey::PRODUCE), Some(range(3, 5)));
+        assert_eq!(versions.range(ApiKey::FETCH), None);
+        assert!(speaking(&[(ApiKey::PRODUCE, i16::MAX, i16::MIN)]).is_empty());
+    }
+
+    #[test]
+    fn the_transaction_version_is_that_which_is_finalized() {
+        let answer = |epoch, level| ApiVersionsResponse {
+            finalized_features_epoch: epoch,
+            finalized_features: vec![
+                FinalizedFeatureKey {
+                    name: "metadata.version",
+                    max_version_level: 25,
+                    min_version_level: 25,
+                },
+                FinalizedFeatureKey {
+                    name: "transaction.version",
+                    max_version_level: level,
+                    min_version_level: 0,
+                },
+            ],
+            ..Default::default()
+        };
+        let features = |epoch, level| ApiVersions::from_response(&answer(epoch, level)).features();
+        assert_eq!(
+            features(7, 2),
+            FinalizedFeatures {
+                epoch: 7,
+                transaction_version: 2
+            }
+        );
+        assert_eq!(
+            features(-1, 2),
+            FinalizedFeatures::default(),
+            "without an epoch it says nothing"
+        );
+        assert_eq!(features(7, -3).transaction_version, 0);
+        assert_eq!(
+            speaking(&[(ApiKey::END_TXN, 0, 5)])
+                .features()
+                .transaction_version,
+            0,
+            "EndTxn v5 says nothing"
+        );
+    }
+
+    #[test]
+    fn the_view_of_the_highest_epoch_wins() {
+        let mut known = FinalizedFeatures::default();
+        assert!(known.merge(FinalizedFeatures {
+            epoch: 4,
+            transaction_version: 1
+        }));
+        assert!(known.merge(FinalizedFeatures {
+            epoch: 9,
+            transaction_version: 2
+        }));
+        assert!(!known.merge(FinalizedFeatures {
+            epoch: 9,
+            transaction_version: 0
+        }));
+        assert!(!known.merge(FinalizedFeatures {
+            epoch: 5,
+            transaction_version: 1
+        }));
+        assert_eq!(
+            known,
+            FinalizedFeatures {
+                epoch: 9,
+                transaction_version: 2
+            }
+        );
+    }
+}
