@@ -50,13 +50,9 @@ async fn transaction(
 ) -> Outcome {
     let tx = payments.begin().await?;
     for number in 0..3 {
-        tx.send(
-            Record::to(&topic.name)
-                .partition(0)
-                .value(&format!("{name} {number}")),
-        )
-        .await?
-        .await?;
+        tx.send(topic.record(0, &format!("{name} {number}")))
+            .await?
+            .await?;
     }
     if commits {
         tx.commit().await?;
@@ -105,26 +101,14 @@ async fn a_sender_kept_past_the_end_is_refused(world: &World) -> Outcome {
         .await?;
     let tx = payments.begin().await?;
     let kept = tx.sender();
-    kept.send(Record::to(&topic.name).partition(0).value("in"))
-        .await?
-        .await?;
+    kept.send(topic.record(0, "in")).await?.await?;
     tx.commit().await?;
-    assert!(
-        kept.send(Record::to(&topic.name).partition(0).value("late"))
-            .await
-            .is_err()
-    );
+    assert!(kept.send(topic.record(0, "late")).await.is_err());
 
     // Nor does it write into the next transaction.
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("next"))
-        .await?
-        .await?;
-    assert!(
-        kept.send(Record::to(&topic.name).partition(0).value("later"))
-            .await
-            .is_err()
-    );
+    tx.send(topic.record(0, "next")).await?.await?;
+    assert!(kept.send(topic.record(0, "later")).await.is_err());
     tx.commit().await?;
     assert_eq!(
         values(&Log::of(world, &topic).await?.committed().await?),

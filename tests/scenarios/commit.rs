@@ -24,12 +24,8 @@ async fn nothing_shows_before_the_commit_and_everything_after(world: &World) -> 
     let tx = payments.begin().await?;
     for number in 0..10 {
         let value = number.to_string();
-        tx.send(Record::to(&debits.name).partition(number % 2).value(&value))
-            .await?
-            .await?;
-        tx.send(Record::to(&credits.name).partition(0).value(&value))
-            .await?
-            .await?;
+        tx.send(debits.record(number % 2, &value)).await?.await?;
+        tx.send(credits.record(0, &value)).await?.await?;
     }
     let (debit_log, credit_log) = (
         Log::of(world, &debits).await?,
@@ -73,12 +69,8 @@ async fn commits_follow_each_other(world: &World) -> Outcome {
         // Not awaited: the commit does that.
         for partition in 0..2 {
             drop(
-                tx.send(
-                    Record::to(&topic.name)
-                        .partition(partition)
-                        .value(&format!("{number:02}")),
-                )
-                .await?,
+                tx.send(topic.record(partition, &format!("{number:02}")))
+                    .await?,
             );
         }
         tx.commit().await?;
@@ -100,9 +92,7 @@ async fn an_empty_commit_writes_nothing(world: &World) -> Outcome {
     payments.begin().await?.commit().await?;
     payments.begin().await?.abort().await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("only"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "only")).await?.await?;
     tx.commit().await?;
     let seen = Log::of(world, &topic).await?.committed().await?;
     assert_eq!(

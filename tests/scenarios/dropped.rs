@@ -18,9 +18,7 @@ async fn a_dropped_transaction_is_aborted(world: &World) -> Outcome {
         .build()
         .await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("dropped"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "dropped")).await?.await?;
     drop(tx);
     // At once, not by the next begin: readers would wait for it.
     assert_eq!(
@@ -29,8 +27,7 @@ async fn a_dropped_transaction_is_aborted(world: &World) -> Outcome {
     );
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("kept"))
-        .await?;
+    drop(tx.send(topic.record(0, "kept")).await?);
     tx.commit().await?;
     assert_eq!(values(&log.committed().await?), ["kept"]);
     Ok(())
@@ -45,14 +42,11 @@ async fn a_forgotten_transaction_is_aborted_by_the_next_begin(world: &World) -> 
         .build()
         .await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("forgotten"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "forgotten")).await?.await?;
     std::mem::forget(tx);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("kept"))
-        .await?;
+    drop(tx.send(topic.record(0, "kept")).await?);
     tx.commit().await?;
     let log = Log::of(world, &topic).await?;
     assert_eq!(values(&log.committed().await?), ["kept"]);

@@ -18,9 +18,7 @@ async fn an_older_instance_cannot_commit(world: &World) -> Outcome {
         .build()
         .await?;
     let tx = older.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("of the older"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "of the older")).await?.await?;
 
     let mut newer = world
         .client()
@@ -32,9 +30,7 @@ async fn an_older_instance_cannot_commit(world: &World) -> Outcome {
     assert!(error.is_fenced(), "{error:?}");
 
     let tx = newer.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("of the newer"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "of the newer")).await?.await?;
     tx.commit().await?;
     let log = Log::of(world, &topic).await?;
     assert_eq!(values(&log.committed().await?), ["of the newer"]);
@@ -52,9 +48,7 @@ async fn an_older_instance_cannot_begin_again(world: &World) -> Outcome {
         .build()
         .await?;
     let tx = older.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("before"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "before")).await?.await?;
     tx.commit().await?;
     let _newer = world
         .client()
@@ -67,10 +61,7 @@ async fn an_older_instance_cannot_begin_again(world: &World) -> Outcome {
     let fenced = match older.begin().await {
         Err(error) => error.is_fenced(),
         Ok(tx) => {
-            if let Ok(delivery) = tx
-                .send(Record::to(&topic.name).partition(0).value("after"))
-                .await
-            {
+            if let Ok(delivery) = tx.send(topic.record(0, "after")).await {
                 assert!(delivery.await.is_err(), "a fenced record is acknowledged");
             }
             tx.commit()

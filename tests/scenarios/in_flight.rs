@@ -105,9 +105,7 @@ async fn five_in_flight(
 
 async fn send(producer: &Producer, topic: &Topic, number: u64) -> Result<Delivery, Failure> {
     let value = number.to_string();
-    Ok(producer
-        .send(Record::to(&topic.name).partition(0).value(&value))
-        .await?)
+    Ok(producer.send(topic.record(0, &value)).await?)
 }
 
 const HELD: HoldToken = HoldToken(1);

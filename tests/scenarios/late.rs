@@ -21,15 +21,12 @@ async fn a_late_commit_does_not_commit_the_next_transaction(world: &World) -> Ou
     let (lost, late) = lose_and_repeat_end_txn(world);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("first"))
-        .await?;
+    drop(tx.send(topic.record(0, "first")).await?);
     tx.commit().await?;
     assert_eq!(world.relay().fired(lost), 1);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("gone"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "gone")).await?.await?;
     deliver(world, late).await?;
     tx.abort().await?;
 
@@ -50,20 +47,14 @@ async fn a_late_abort_does_not_tear_the_next_transaction(world: &World) -> Outco
     let (lost, late) = lose_and_repeat_end_txn(world);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("gone"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "gone")).await?.await?;
     tx.abort().await?;
     assert_eq!(world.relay().fired(lost), 1);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("before"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "before")).await?.await?;
     deliver(world, late).await?;
-    tx.send(Record::to(&topic.name).partition(0).value("after"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "after")).await?.await?;
     tx.commit().await?;
 
     assert_eq!(

@@ -30,15 +30,7 @@ async fn a_lost_answer_to_produce_doubles_nothing(world: &World) -> Outcome {
     let lost = world.lose_next_answer(ApiKey::PRODUCE);
     let mut deliveries = Vec::new();
     for number in 0..20 {
-        deliveries.push(
-            producer
-                .send(
-                    Record::to(&topic.name)
-                        .partition(0)
-                        .value(&number.to_string()),
-                )
-                .await?,
-        );
+        deliveries.push(producer.send(topic.record(0, &number.to_string())).await?);
     }
     for (offset, delivery) in (0..).zip(deliveries) {
         assert_eq!(delivery.await?.offset(), Some(offset));
@@ -63,12 +55,7 @@ async fn a_lost_answer_to_produce_in_a_transaction_doubles_nothing(world: &World
     let lost = world.lose_next_answer(ApiKey::PRODUCE);
     let tx = payments.begin().await?;
     for number in 0..20 {
-        tx.send(
-            Record::to(&topic.name)
-                .partition(0)
-                .value(&number.to_string()),
-        )
-        .await?;
+        drop(tx.send(topic.record(0, &number.to_string())).await?);
     }
     tx.commit().await?;
     assert_eq!(lost.fired(), 1);
@@ -88,15 +75,13 @@ async fn a_lost_answer_to_end_txn_still_commits_once(world: &World) -> Outcome {
         .build()
         .await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("first"))
-        .await?;
+    drop(tx.send(topic.record(0, "first")).await?);
     let lost = world.lose_next_answer(ApiKey::END_TXN);
     tx.commit().await?;
     assert_eq!(lost.fired(), 1);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("second"))
-        .await?;
+    drop(tx.send(topic.record(0, "second")).await?);
     tx.commit().await?;
     assert_eq!(
         values(&Log::of(world, &topic).await?.committed().await?),
@@ -114,16 +99,13 @@ async fn a_lost_answer_to_end_txn_still_aborts(world: &World) -> Outcome {
         .build()
         .await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("gone"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "gone")).await?.await?;
     let lost = world.lose_next_answer(ApiKey::END_TXN);
     tx.abort().await?;
     assert_eq!(lost.fired(), 1);
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("kept"))
-        .await?;
+    drop(tx.send(topic.record(0, "kept")).await?);
     tx.commit().await?;
     let log = Log::of(world, &topic).await?;
     assert_eq!(values(&log.committed().await?), ["kept"]);
@@ -141,7 +123,7 @@ async fn a_lost_answer_to_txn_offset_commit_moves_the_offsets_once(world: &World
         .producer()
         .build()
         .await?
-        .send(Record::to(&orders.name).partition(0).value("order"))
+        .send(orders.record(0, "order"))
         .await?
         .await?;
     let mut consumer = client
@@ -157,8 +139,7 @@ async fn a_lost_answer_to_txn_offset_commit_moves_the_offsets_once(world: &World
     let lost = world.lose_next_answer(ApiKey::TXN_OFFSET_COMMIT);
     let batch = consumer.next_batch().await?;
     let tx = billing.begin().await?;
-    tx.send(Record::to(&invoices.name).partition(0).value("invoice"))
-        .await?;
+    drop(tx.send(invoices.record(0, "invoice")).await?);
     tx.send_offsets(&consumer.group_metadata(), [batch.position()])
         .await?;
     tx.commit().await?;
@@ -194,8 +175,7 @@ async fn a_lost_answer_to_init_producer_id_still_gives_a_producer(world: &World)
         .await?;
     assert_eq!(lost.fired(), 1);
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("only"))
-        .await?;
+    drop(tx.send(topic.record(0, "only")).await?);
     tx.commit().await?;
     assert_eq!(
         values(&Log::of(world, &topic).await?.committed().await?),
@@ -217,8 +197,7 @@ async fn a_commit_that_never_arrived_is_sent_again(world: &World) -> Outcome {
         RelayAction::LoseRequest,
     );
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("only"))
-        .await?;
+    drop(tx.send(topic.record(0, "only")).await?);
     tx.commit().await?;
     assert_eq!(world.relay().fired(lost), 1);
     assert_eq!(
@@ -244,9 +223,7 @@ async fn connections_cut_in_mid_transaction_tear_nothing(world: &World) -> Outco
         let tx = payments.begin().await?;
         for number in 0..20 {
             let value = format!("{transaction} {number:02}");
-            let delivery = tx
-                .send(Record::to(&topic.name).partition(number % 2).value(&value))
-                .await?;
+            let delivery = tx.send(topic.record(number % 2, &value)).await?;
             match number {
                 5 => cut += world.relay().cut_all(),
                 10 => drop(delivery.await?),

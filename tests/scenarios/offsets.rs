@@ -14,11 +14,7 @@ async fn offsets_move_exactly_when_the_output_shows(world: &World) -> Outcome {
     let producer = client.producer().build().await?;
     for number in 0..5 {
         producer
-            .send(
-                Record::to(&orders.name)
-                    .partition(0)
-                    .value(&number.to_string()),
-            )
+            .send(orders.record(0, &number.to_string()))
             .await?
             .await?;
     }
@@ -58,8 +54,10 @@ async fn bill(
     while billed < 5 {
         let batch = consumer.next_batch().await?;
         for order in batch.records() {
-            tx.send(Record::to(&invoices.name).partition(0).value(order.value()))
-                .await?;
+            drop(
+                tx.send(Record::to(&invoices.name).partition(0).value(order.value()))
+                    .await?,
+            );
         }
         billed += batch.len();
         tx.send_offsets(&consumer.group_metadata(), [batch.position()])
@@ -83,8 +81,5 @@ async fn consumer(client: &Client, group: &str, topic: &Topic) -> Result<Consume
 
 async fn committed(client: &Client, group: &str, topic: &Topic) -> Result<Option<i64>, Failure> {
     let committed = consumer(client, group, topic).await?.committed().await?;
-    Ok(committed
-        .into_iter()
-        .find(|(name, ..)| **name == *topic.name)
-        .and_then(|(_, _, offset)| offset))
+    Ok(committed.first().map(|position| position.offset()))
 }

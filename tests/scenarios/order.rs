@@ -72,11 +72,7 @@ async fn batches_of_many_senders_keep_each_partitions_order(world: &World) -> Ou
     let mut deliveries = Vec::new();
     for number in 0..RECORDS {
         let value = format!("{number:06}");
-        deliveries.push(
-            producer
-                .send(Record::to(&topic.name).partition(number % 3).value(&value))
-                .await?,
-        );
+        deliveries.push(producer.send(topic.record(number % 3, &value)).await?);
     }
     producer.flush().await?;
     let mut next_offset = [0, 0, 0];

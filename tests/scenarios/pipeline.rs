@@ -30,9 +30,7 @@ impl Billing {
         let producer = client.producer().build().await?;
         for number in 0..ORDERS {
             let value = format!("{number:04}");
-            producer
-                .send(Record::to(&orders.name).partition(number % 2).value(&value))
-                .await?;
+            drop(producer.send(orders.record(number % 2, &value)).await?);
         }
         producer.flush().await?;
         Ok(Self {
@@ -58,7 +56,7 @@ impl Billing {
             let invoice = Record::to(&self.invoices.name)
                 .partition(step.partition())
                 .value(order.value());
-            step.send(invoice).await?;
+            drop(step.send(invoice).await?);
         }
         Ok(())
     }

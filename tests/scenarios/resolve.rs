@@ -28,8 +28,7 @@ async fn a_commit_dropped_after_it_was_sent_is_resolved(world: &World) -> Outcom
     );
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("first"))
-        .await?;
+    drop(tx.send(topic.record(0, "first")).await?);
     let mut commit = tx.commit();
     while relay.fired(held) == 0 {
         assert!(
@@ -66,9 +65,7 @@ async fn a_commit_dropped_before_it_was_polled_is_resolved(world: &World) -> Out
         .build()
         .await?;
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("first"))
-        .await?
-        .await?;
+    tx.send(topic.record(0, "first")).await?.await?;
     drop(tx.commit());
 
     let log = Log::of(world, &topic).await?;
@@ -101,8 +98,7 @@ async fn a_commit_that_timed_out_is_resumed(world: &World) -> Outcome {
     );
 
     let tx = payments.begin().await?;
-    tx.send(Record::to(&topic.name).partition(0).value("first"))
-        .await?;
+    drop(tx.send(topic.record(0, "first")).await?);
     let mut commit = tx.commit();
     assert!(
         timeout(STEP, &mut commit).await.is_err(),
@@ -135,8 +131,10 @@ async fn resolved_as_committed(payments: &mut TransactionalProducer) -> Result<b
 
 async fn goes_on(payments: &mut TransactionalProducer, topic: &str) -> Outcome {
     let tx = payments.begin().await?;
-    tx.send(Record::to(topic).partition(0).value("next"))
-        .await?;
+    drop(
+        tx.send(Record::to(topic).partition(0).value("next"))
+            .await?,
+    );
     tx.commit().await?;
     Ok(())
 }

@@ -22,8 +22,10 @@ async fn a_spawned_pull_loop(world: &World) -> Outcome {
     spawn(async move {
         while let Some(step) = pipeline.next().await? {
             for record in step.records() {
-                step.send(Record::to(&to).partition(0).value(record.value()))
-                    .await?;
+                drop(
+                    step.send(Record::to(&to).partition(0).value(record.value()))
+                        .await?,
+                );
             }
             step.done();
         }
@@ -43,8 +45,10 @@ async fn a_spawned_run_with_a_closure(world: &World) -> Outcome {
                 let (to, handled) = (to.clone(), Arc::clone(&handled));
                 async move {
                     for record in step.records() {
-                        step.send(Record::to(&to).partition(0).value(record.value()))
-                            .await?;
+                        drop(
+                            step.send(Record::to(&to).partition(0).value(record.value()))
+                                .await?,
+                        );
                     }
                     *handled.lock().unwrap_or_else(|error| error.into_inner()) +=
                         step.records().len();
@@ -72,8 +76,10 @@ impl StepHandler for Copier {
 
     async fn handle(&mut self, step: Step) -> Result<(), SendError> {
         for record in step.records() {
-            step.send(Record::to(&self.to).partition(0).value(record.value()))
-                .await?;
+            drop(
+                step.send(Record::to(&self.to).partition(0).value(record.value()))
+                    .await?,
+            );
             *self.written.entry(step.partition()).or_default() += 1;
         }
         Ok(())
@@ -105,7 +111,7 @@ async fn a_spawned_transaction(world: &World) -> Outcome {
                 let to = to.clone();
                 async move {
                     for value in expected() {
-                        tx.send(Record::to(&to).partition(0).value(&value)).await?;
+                        drop(tx.send(Record::to(&to).partition(0).value(&value)).await?);
                     }
                     Ok::<_, SendError>(RECORDS)
                 }
@@ -126,9 +132,7 @@ async fn pipeline(world: &World) -> Result<(Pipeline, Topic), Failure> {
     let client: Client = world.client().await?;
     let producer = client.producer().build().await?;
     for value in expected() {
-        producer
-            .send(Record::to(&input.name).partition(0).value(&value))
-            .await?;
+        drop(producer.send(input.record(0, &value)).await?);
     }
     producer.flush().await?;
     let name = world.name("copier");

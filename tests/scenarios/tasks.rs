@@ -20,9 +20,11 @@ async fn many_tasks_share_one_transaction(world: &World) -> Outcome {
         tasks.push(spawn(async move {
             for number in 0..RECORDS {
                 let value = format!("{task} {number:03}");
-                sender
-                    .send(Record::to(&topic).partition(task % 2).value(&value))
-                    .await?;
+                drop(
+                    sender
+                        .send(Record::to(&topic).partition(task % 2).value(&value))
+                        .await?,
+                );
             }
             Ok::<_, Failure>(())
         }));

@@ -78,12 +78,12 @@ impl Log {
 
     /// The ends of the partitions: last stable offsets under read_committed, else high watermarks.
     pub async fn ends(&self, isolation: IsolationLevel) -> Result<BTreeMap<i32, i64>, Failure> {
-        ends(&mut self.reader(isolation).await?).await
+        ends(&self.reader(isolation).await?).await
     }
 
     async fn read_to_end(&self, isolation: IsolationLevel) -> Result<Vec<Seen>, Failure> {
         let mut reader = self.reader(isolation).await?;
-        let ends = ends(&mut reader).await?;
+        let ends = ends(&reader).await?;
         let deadline = Instant::now() + READ_TIME_MAX;
         let mut seen = Vec::new();
         while let Some(place) = self.behind(&reader, &ends) {
@@ -125,12 +125,11 @@ impl Log {
     }
 }
 
-async fn ends(reader: &mut Consumer) -> Result<BTreeMap<i32, i64>, Failure> {
-    Ok(reader
-        .end_offsets()
-        .await?
-        .into_iter()
-        .map(|(_, partition, end)| (partition, end))
+async fn ends(reader: &Consumer) -> Result<BTreeMap<i32, i64>, Failure> {
+    let ends = reader.end_offsets().await?;
+    Ok(ends
+        .iter()
+        .map(|end| (end.partition(), end.offset()))
         .collect())
 }
 
@@ -145,7 +144,7 @@ fn collect(batch: &milena::Batch, into: &mut Vec<Seen>) {
             value: record.value().map(text),
             headers: record
                 .headers()
-                .map(|header| (text(header.key()), header.value().map(text)))
+                .map(|header| (text(header.key), header.value.map(text)))
                 .collect(),
         }
     }));

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use milena::{BrokerAddress, Client, NewTopic};
+use milena::{BrokerAddress, Client, NewTopic, Record};
 use milena_testbroker::{
     Action, Emulate, Rule, RuleId, TestBroker,
     relay::{ApiKey, Relay, RelayAction, RelayRule, RelayRuleId},
@@ -30,7 +30,6 @@ pub enum Kind {
 }
 
 /// The surroundings of one scenario.
-#[derive(Debug)]
 pub struct World {
     kind: Kind,
     /// Of the broker itself, `host:port`.
@@ -149,6 +148,11 @@ pub struct Topic {
 }
 
 impl Topic {
+    /// A record for it without a key.
+    pub fn record<'a>(&'a self, partition: i32, value: &'a str) -> Record<'a> {
+        Record::to(&self.name).partition(partition).value(value)
+    }
+
     /// Every partition, as the client takes assignments.
     pub fn assignment(&self) -> Vec<(&str, i32)> {
         (0..self.partitions)
@@ -158,7 +162,6 @@ impl Topic {
 }
 
 /// Answers that are to be lost, and whether they were.
-#[derive(Debug)]
 pub enum LostAnswers<'a> {
     /// By the embedded broker.
     Embedded(&'a TestBroker, RuleId),
