@@ -2,6 +2,7 @@ use milena_wire::messages::{MetadataResponsePartition, MetadataResponseTopic};
 
 use super::*;
 
+mod hostile;
 mod topics;
 
 struct Harness {
