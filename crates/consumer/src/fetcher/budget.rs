@@ -1,0 +1,68 @@
+//! The memory that fetched bytes take, reserved before they are asked for.
+
+use std::collections::BTreeMap;
+
+use milena_cluster::TopicPartition;
+
+/// Bytes asked for and bytes held. Held bytes are counted by partition, and outlive its assignment: a user may still hold
+/// batches of a partition that was unassigned and assigned again.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    max: usize,
+    reserved: usize,
+    held: usize,
+    partitions: BTreeMap<TopicPartition, usize>,
+}
+
+impl Budget {
+    pub(crate) const fn new(max: usize) -> Self {
+        Self {
+            max,
+            reserved: 0,
+            held: 0,
+            partitions: BTreeMap::new(),
+        }
+    }
+
+    /// What may still be asked for.
+    pub(crate) const fn room(&self) -> usize {
+        self.max.saturating_sub(self.used())
+    }
+
+    pub(crate) const fn used(&self) -> usize {
+        self.reserved + self.held
+    }
+
+    pub(crate) fn held_by(&self, tp: &TopicPartition) -> usize {
+        self.partitions.get(tp).copied().unwrap_or(0)
+    }
+
+    pub(crate) const fn reserve(&mut self, bytes: usize) {
+        self.reserved += bytes;
+    }
+
+    pub(crate) fn cancel(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.reserved, "cancels what was not reserved");
+        self.reserved = self.reserved.saturating_sub(bytes);
+    }
+
+    pub(crate) fn charge(&mut self, tp: &TopicPartition, bytes: usize) {
+        if bytes > 0 {
+            self.held += bytes;
+            *self.partitions.entry(tp.clone()).or_insert(0) += bytes;
+        }
+    }
+
+    /// Gives back at most what the partition holds: giving back twice must not make room that is not there.
+    pub(crate) fn release(&mut self, tp: &TopicPartition, bytes: usize) {
+        let Some(held) = self.partitions.get_mut(tp) else {
+            return;
+        };
+        let bytes = bytes.min(*held);
+        *held -= bytes;
+        self.held -= bytes;
+        if *held == 0 {
+            self.partitions.remove(tp);
+        }
+    }
+}

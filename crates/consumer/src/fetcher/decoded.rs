@@ -1,0 +1,86 @@
+//! What a decode job found.
+
+use std::time::Instant;
+
+use milena_cluster::TopicPartition;
+
+use super::partition::Stage;
+use super::retry::Waits;
+use super::{FetchEvent, Fetcher};
+use crate::decode::DecodeEnd;
+use crate::{DecodedFetch, FetchError};
+
+/// How many answers in a row may hold bytes and not move the position.
+const STALLS_MAX: u32 = 3;
+
+impl Fetcher {
+    /// Takes the result of a decode job.
+    pub fn handle_decoded(&mut self, now: Instant, decoded: DecodedFetch) {
+        let DecodedFetch {
+            tp,
+            version,
+            charged,
+            batches,
+            cursor,
+            end,
+        } = decoded;
+        let current = self.is_current(&tp, version);
+        let Some(partition) = self.partitions.get_mut(&tp).filter(|_| current) else {
+            self.budget.release(&tp, charged);
+            return;
+        };
+        let before = std::mem::replace(&mut partition.cursor, cursor);
+        partition.stage = Stage::Resolved;
+        let shown = batches.last().map(|batch| batch.cursor);
+        match shown {
+            Some(_) => self.events.push_back(FetchEvent::Batches {
+                tp: tp.clone(),
+                batches,
+            }),
+            None => self.budget.release(&tp, charged),
+        }
+        if shown.unwrap_or(before) != cursor {
+            self.events.push_back(FetchEvent::Position {
+                tp: tp.clone(),
+                cursor,
+            });
+        }
+        self.go_on(now, &tp, end, charged);
+    }
+
+    fn go_on(&mut self, now: Instant, tp: &TopicPartition, end: DecodeEnd, fetched: usize) {
+        let turn = self.next_number();
+        let partition_bytes_max = self.config.partition_bytes_max;
+        let Some(partition) = self.partitions.get_mut(tp) else {
+            return;
+        };
+        let position = partition.cursor.position;
+        match end {
+            DecodeEnd::Moved => {
+                (partition.attempt, partition.stalls) = (0, 0);
+                partition.turn = turn;
+                self.idle.insert(tp.clone());
+            }
+            DecodeEnd::Failed(error) => self.fail(tp, error),
+            DecodeEnd::Unstable => self.back_off_if_repeated(&mut Waits::new(now), tp),
+            DecodeEnd::Incomplete | DecodeEnd::Behind => {
+                partition.stalls += 1;
+                // Brokers before 0.10.1's rule, and some that are not Kafka, cut a batch short that is not the answer's
+                // first: the next time this one is.
+                partition.turn = 0;
+                if partition.stalls < STALLS_MAX {
+                    return self.back_off_if_repeated(&mut Waits::new(now), tp);
+                }
+                let error = match end {
+                    DecodeEnd::Incomplete => FetchError::RecordTooLarge {
+                        position,
+                        fetched,
+                        partition_bytes_max,
+                    },
+                    _ => FetchError::NoProgress { position, fetched },
+                };
+                self.fail(tp, error);
+            }
+        }
+    }
+}
