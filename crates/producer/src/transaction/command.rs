@@ -21,7 +21,10 @@ impl TransactionManager {
     pub fn initialize(&mut self, _now: Instant) -> Result<(), InitError> {
         match &self.phase {
             Phase::Uninitialized => {
-                self.phase = Phase::Initializing(ExpectIdentity { first: true, retry: Retry::default() });
+                self.phase = Phase::Initializing(ExpectIdentity {
+                    first: true,
+                    retry: Retry::default(),
+                });
                 Ok(())
             }
             Phase::Initializing(expect) if expect.first => Ok(()),
@@ -54,7 +57,9 @@ impl TransactionManager {
             Phase::InTransaction(_) | Phase::AbortableError { .. } => {
                 return Err(BeginError::TransactionOpen);
             }
-            Phase::Committing { .. } => return Err(BeginError::OutcomePending { committing: true }),
+            Phase::Committing { .. } => {
+                return Err(BeginError::OutcomePending { committing: true });
+            }
             Phase::Aborting { .. } => return Err(BeginError::OutcomePending { committing: false }),
             Phase::FatalError(cause) => return Err(BeginError::Fatal(cause.clone())),
         }
@@ -115,7 +120,11 @@ impl TransactionManager {
             return Err(TransactionStateError::MustAbort(cause));
         }
         open.offsets.any = true;
-        open.offsets.jobs.push_back(OffsetsJob { offsets, unsure: false, reported: false });
+        open.offsets.jobs.push_back(OffsetsJob {
+            offsets,
+            unsure: false,
+            reported: false,
+        });
         if open.flavour.is_v2() {
             open.set_started();
         }
@@ -128,12 +137,18 @@ impl TransactionManager {
     pub fn commit(&mut self, now: Instant) -> Result<(), TransactionStateError> {
         self.see(now);
         self.phase = match mem::replace(&mut self.phase, Phase::Uninitialized) {
-            Phase::InTransaction(open) => {
-                Phase::Committing { open, commit: ExpectCommit::default() }
-            }
+            Phase::InTransaction(open) => Phase::Committing {
+                open,
+                commit: ExpectCommit::default(),
+            },
             #[cfg(test)]
-            Phase::AbortableError { open, .. } if self.sabotage == super::tests::Sabotage::CommitDespiteFailure => {
-                Phase::Committing { open, commit: ExpectCommit::default() }
+            Phase::AbortableError { open, .. }
+                if self.sabotage == super::tests::Sabotage::CommitDespiteFailure =>
+            {
+                Phase::Committing {
+                    open,
+                    commit: ExpectCommit::default(),
+                }
             }
             phase @ Phase::Committing { .. } => phase,
             phase => {
@@ -234,7 +249,10 @@ impl TransactionManager {
         }
         match mem::replace(&mut self.phase, Phase::Uninitialized) {
             Phase::InTransaction(open) => {
-                self.phase = Phase::AbortableError { open, cause: cause.clone() };
+                self.phase = Phase::AbortableError {
+                    open,
+                    cause: cause.clone(),
+                };
                 self.events.push_back(Event::Failed(cause.clone()));
                 self.wind_up(&cause);
             }
@@ -250,15 +268,18 @@ impl TransactionManager {
     /// From any state with an open transaction, to `Aborting`.
     pub(super) fn turn_to_abort(&mut self, cause: AbortCause) {
         self.phase = match mem::replace(&mut self.phase, Phase::Uninitialized) {
-            Phase::InTransaction(open) => {
-                Phase::Aborting { open, abort: ExpectAbort::new(cause, Default::default()) }
-            }
-            Phase::AbortableError { open, cause } => {
-                Phase::Aborting { open, abort: ExpectAbort::new(cause, Default::default()) }
-            }
-            Phase::Committing { open, commit } => {
-                Phase::Aborting { open, abort: ExpectAbort::new(cause, commit.trace) }
-            }
+            Phase::InTransaction(open) => Phase::Aborting {
+                open,
+                abort: ExpectAbort::new(cause, Default::default()),
+            },
+            Phase::AbortableError { open, cause } => Phase::Aborting {
+                open,
+                abort: ExpectAbort::new(cause, Default::default()),
+            },
+            Phase::Committing { open, commit } => Phase::Aborting {
+                open,
+                abort: ExpectAbort::new(cause, commit.trace),
+            },
             phase => phase,
         };
         if let Phase::Aborting { abort, .. } = &self.phase {
@@ -270,7 +291,9 @@ impl TransactionManager {
     /// Drops what was never asked for, and tells those who wait for it.
     pub(super) fn wind_up(&mut self, cause: &AbortCause) {
         let in_flight = self.in_flight.as_ref().map(|request| &request.work);
-        let Some(open) = self.phase.open_mut() else { return };
+        let Some(open) = self.phase.open_mut() else {
+            return;
+        };
         for _ in 0..open.wind_up(in_flight) {
             self.events.push_back(Event::OffsetsFailed(cause.clone()));
         }
@@ -278,8 +301,7 @@ impl TransactionManager {
 
     /// EndTxn(commit) was sent, or may have been.
     fn commit_is_out(&self) -> bool {
-        self.end_handed_over()
-            || self.in_flight_work() == Some(&Work::EndTxn { committing: true })
+        self.end_handed_over() || self.in_flight_work() == Some(&Work::EndTxn { committing: true })
     }
 
     /// Why a command that needs an open transaction is refused.

@@ -61,10 +61,18 @@ impl TransactionManager {
 
     /// Nothing reached the broker: the same again, wherever the coordinator is by then.
     fn not_sent(&mut self, now: Instant, work: &Work, failure: &SendFailure) {
-        if matches!(failure, SendFailure::Unsupported(..)) {
-            return self.fatal(FatalCause::Unsupported { request: kind(work) });
+        match failure {
+            SendFailure::Unsupported(_) | SendFailure::Encode(_) => {
+                return self.fatal(FatalCause::Unsupported {
+                    request: kind(work),
+                });
+            }
+            // Taken back on purpose: the coordinator is where it was, and what took its place need
+            // not wait.
+            SendFailure::Recalled if matches!(self.phase, Phase::Aborting { .. }) => return,
+            SendFailure::Recalled => {}
+            _ => self.coordinator_lost(work),
         }
-        self.coordinator_lost(work);
         self.retry(now, work, Verdict::Later);
     }
 
@@ -80,7 +88,9 @@ impl TransactionManager {
     }
 
     fn registration_unsure(&mut self, work: &Work) {
-        let Some(open) = self.phase.open_mut() else { return };
+        let Some(open) = self.phase.open_mut() else {
+            return;
+        };
         match work {
             Work::AddPartitions => open.partitions.uncertain = true,
             Work::AddOffsets(group) => open.offsets.uncertain = Some(group.clone()),
@@ -96,7 +106,9 @@ impl TransactionManager {
     }
 
     fn identity_answered(&mut self, now: Instant, error: ErrorCode, identity: ProducerIdentity) {
-        let Phase::Initializing(ExpectIdentity { first, .. }) = self.phase else { return };
+        let Phase::Initializing(ExpectIdentity { first, .. }) = self.phase else {
+            return;
+        };
         let verdict = Verdict::of(RequestKind::InitProducerId, error);
         match verdict {
             Verdict::Done if !identity.is_some() => self.bad_answer(&Work::Identity),
@@ -119,7 +131,9 @@ impl TransactionManager {
     /// (franz-go 1.21.4 lost them).
     fn partitions_answered(&mut self, now: Instant, results: &[(TopicPartition, ErrorCode)]) {
         let kind = RequestKind::AddPartitions;
-        let Some(open) = self.phase.open_mut() else { return };
+        let Some(open) = self.phase.open_mut() else {
+            return;
+        };
         let (mut verdict, culprit) = Verdict::heaviest(kind, results);
         let culprit = culprit.cloned();
         let mut added = false;
@@ -168,7 +182,9 @@ impl TransactionManager {
     }
 
     fn group_answered(&mut self, now: Instant, group: &Arc<str>, error: ErrorCode) {
-        let Some(open) = self.phase.open_mut() else { return };
+        let Some(open) = self.phase.open_mut() else {
+            return;
+        };
         let verdict = Verdict::of(RequestKind::AddOffsets, error);
         let was_uncertain = open.offsets.uncertain.is_some();
         match verdict {
@@ -186,7 +202,10 @@ impl TransactionManager {
             Verdict::NotAttempted | Verdict::Abort | Verdict::AbortAndBump => {
                 open.offsets.uncertain = None;
                 open.fence |= was_uncertain;
-                let cause = AbortCause::Refused { request: RequestKind::AddOffsets, error };
+                let cause = AbortCause::Refused {
+                    request: RequestKind::AddOffsets,
+                    error,
+                };
                 self.fail_open(cause, verdict == Verdict::AbortAndBump);
             }
             Verdict::Fatal => self.refused(now, RequestKind::AddOffsets, error),
@@ -195,12 +214,18 @@ impl TransactionManager {
 
     fn offsets_answered(&mut self, now: Instant, results: &[(TopicPartition, ErrorCode)]) {
         let kind = RequestKind::TxnOffsetCommit;
-        let Some(open) = self.phase.open_mut() else { return };
-        let Some(job) = open.offsets.jobs.front() else { return };
+        let Some(open) = self.phase.open_mut() else {
+            return;
+        };
+        let Some(job) = open.offsets.jobs.front() else {
+            return;
+        };
         let (mut verdict, culprit) = Verdict::heaviest(kind, results);
-        let complete = job.offsets.offsets.iter().all(|(partition, _)| {
-            results.iter().any(|(answered, _)| answered == partition)
-        });
+        let complete = job
+            .offsets
+            .offsets
+            .iter()
+            .all(|(partition, _)| results.iter().any(|(answered, _)| answered == partition));
         if verdict == Verdict::Done && !complete {
             verdict = Verdict::Later;
         }
@@ -212,7 +237,11 @@ impl TransactionManager {
             Verdict::NotAttempted | Verdict::Abort | Verdict::AbortAndBump => {
                 if let Some((partition, error)) = culprit.cloned() {
                     let group = job.group().clone();
-                    self.offsets_refused(AbortCause::OffsetsRefused { group, partition, error });
+                    self.offsets_refused(AbortCause::OffsetsRefused {
+                        group,
+                        partition,
+                        error,
+                    });
                 }
             }
             Verdict::Fatal => {
@@ -223,14 +252,22 @@ impl TransactionManager {
     }
 
     fn offsets_added(&mut self) {
-        let Some(open) = self.phase.open_mut() else { return };
-        let Some(job) = open.offsets.jobs.pop_front() else { return };
+        let Some(open) = self.phase.open_mut() else {
+            return;
+        };
+        let Some(job) = open.offsets.jobs.pop_front() else {
+            return;
+        };
         open.offsets.commit_retry.reset();
         if job.unsure {
             open.offsets.in_doubt.insert(job.group().clone());
         }
         let in_doubt = &open.offsets.in_doubt;
-        let doubtful = open.offsets.jobs.iter().find(|next| in_doubt.contains(next.group()));
+        let doubtful = open
+            .offsets
+            .jobs
+            .iter()
+            .find(|next| in_doubt.contains(next.group()));
         let doubtful = doubtful.map(|next| next.group().clone());
         if !job.reported {
             self.events.push_back(Event::OffsetsAdded(job.offsets));
@@ -241,8 +278,12 @@ impl TransactionManager {
     }
 
     fn offsets_refused(&mut self, cause: AbortCause) {
-        let Some(open) = self.phase.open_mut() else { return };
-        let Some(job) = open.offsets.jobs.pop_front() else { return };
+        let Some(open) = self.phase.open_mut() else {
+            return;
+        };
+        let Some(job) = open.offsets.jobs.pop_front() else {
+            return;
+        };
         if !job.reported {
             self.events.push_back(Event::OffsetsFailed(cause.clone()));
         }
@@ -308,15 +349,18 @@ impl TransactionManager {
 
     /// A refusal that ends the manager.
     pub(super) fn refused(&mut self, now: Instant, request: RequestKind, error: ErrorCode) {
-        let open_for = self.phase.open().and_then(|open| {
-            open.overdue(now, self.config.transaction_timeout)
-        });
+        let open_for = self
+            .phase
+            .open()
+            .and_then(|open| open.overdue(now, self.config.transaction_timeout));
         let timed_out = open_for.map(|open_for| FatalCause::TimedOut {
             open_for,
             timeout: self.config.transaction_timeout,
         });
         let cause = match recovery::recover(request.operation(), error) {
-            Recovery::Fatal(recovery::FatalCause::Fenced) => timed_out.unwrap_or(FatalCause::Fenced),
+            Recovery::Fatal(recovery::FatalCause::Fenced) => {
+                timed_out.unwrap_or(FatalCause::Fenced)
+            }
             // A TV2 coordinator that timed the transaction out answers a commit this way.
             _ if error == ErrorCode::INVALID_TXN_STATE && timed_out.is_some() => {
                 timed_out.unwrap_or(FatalCause::Fenced)
@@ -326,7 +370,9 @@ impl TransactionManager {
                 FatalCause::Unauthorized { request, error }
             }
             _ if is_authorization(error) => FatalCause::Unauthorized { request, error },
-            Recovery::Fatal(recovery::FatalCause::Unsupported) => FatalCause::Unsupported { request },
+            Recovery::Fatal(recovery::FatalCause::Unsupported) => {
+                FatalCause::Unsupported { request }
+            }
             Recovery::Fatal(recovery::FatalCause::Configuration) => {
                 FatalCause::Configuration { request, error }
             }
@@ -339,7 +385,9 @@ impl TransactionManager {
         if let Work::EndTxn { committing: true } = work {
             self.commit_unsure();
         }
-        self.fatal(FatalCause::BadAnswer { request: kind(work) });
+        self.fatal(FatalCause::BadAnswer {
+            request: kind(work),
+        });
     }
 }
 

@@ -42,7 +42,10 @@ impl TransactionManager {
                 self.ask_again(now, END_COMMIT, verdict);
             }
             Verdict::Abort | Verdict::AbortAndBump | Verdict::NotAttempted => {
-                let cause = AbortCause::Refused { request: RequestKind::Commit, error };
+                let cause = AbortCause::Refused {
+                    request: RequestKind::Commit,
+                    error,
+                };
                 self.fail_open(cause, verdict == Verdict::AbortAndBump);
             }
             Verdict::Fatal => self.refused(now, RequestKind::Commit, error),
@@ -90,7 +93,11 @@ impl TransactionManager {
         match verdict {
             Verdict::Done if !identity.is_some() => self.bad_answer(&Work::Fence),
             Verdict::Done => self.ended(Some(identity), |cause, trace| {
-                if trace.uncertain { Ending::Unknown } else { Ending::Aborted(cause) }
+                if trace.uncertain {
+                    Ending::Unknown
+                } else {
+                    Ending::Aborted(cause)
+                }
             }),
             Verdict::Soon | Verdict::Later | Verdict::Elsewhere => {
                 self.ask_again(now, &Work::Fence, verdict);
@@ -174,7 +181,11 @@ impl TransactionManager {
         // InitProducerId gives an identity that has spoken neither way yet.
         self.spoken = (!open.fence).then_some(open.flavour);
         let ending = ending(cause, trace);
-        self.events.push_back(if trace.told { Event::Resolved(ending) } else { Event::Ended(ending) });
+        self.events.push_back(if trace.told {
+            Event::Resolved(ending)
+        } else {
+            Event::Ended(ending)
+        });
         // A TV2 end that brought no new epoch leaves the old one spent.
         let spent = open.bump || open.flavour.is_v2() && open.started();
         if fresh.is_none() && spent || self.speaks_differently() {
@@ -184,11 +195,15 @@ impl TransactionManager {
 
     /// The version of the next transaction is not the one this identity has spoken.
     pub(super) fn speaks_differently(&self) -> bool {
-        self.spoken.is_some_and(|spoken| spoken != Flavour::of(self.transaction_version))
+        self.spoken
+            .is_some_and(|spoken| spoken != Flavour::of(self.transaction_version))
     }
 
     pub(super) fn expect_bump(&mut self) {
-        self.phase = Phase::Initializing(ExpectIdentity { first: false, retry: Retry::default() });
+        self.phase = Phase::Initializing(ExpectIdentity {
+            first: false,
+            retry: Retry::default(),
+        });
     }
 
     /// May InitProducerId speak for the epoch after this one?
@@ -201,7 +216,9 @@ impl TransactionManager {
     fn may_claim_successor(&self) -> bool {
         match &self.phase {
             #[cfg(test)]
-            Phase::Aborting { abort, .. } if self.sabotage == super::tests::Sabotage::ClaimAlways => {
+            Phase::Aborting { abort, .. }
+                if self.sabotage == super::tests::Sabotage::ClaimAlways =>
+            {
                 !abort.successor
             }
             Phase::Aborting { open, abort } => {
@@ -240,14 +257,21 @@ impl TransactionManager {
         } else {
             Ending::Aborted(cause.unwrap_or_else(|| AbortCause::Fatal(fatal.clone())))
         };
-        self.events.push_back(if trace.told { Event::Resolved(ending) } else { Event::Ended(ending) });
+        self.events.push_back(if trace.told {
+            Event::Resolved(ending)
+        } else {
+            Event::Ended(ending)
+        });
         self.events.push_back(Event::Fatal(fatal));
     }
 }
 
 /// Refused for its epoch. Coordinators before 2.7 say INVALID_PRODUCER_EPOCH for it.
 fn is_fencing(error: ErrorCode) -> bool {
-    matches!(error, ErrorCode::PRODUCER_FENCED | ErrorCode::INVALID_PRODUCER_EPOCH)
+    matches!(
+        error,
+        ErrorCode::PRODUCER_FENCED | ErrorCode::INVALID_PRODUCER_EPOCH
+    )
 }
 
 const END_COMMIT: &Work = &Work::EndTxn { committing: true };

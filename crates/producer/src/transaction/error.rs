@@ -75,7 +75,9 @@ pub enum AbortCause {
     },
     /// Offsets of the same group were sent earlier in this transaction and the answer was lost: a
     /// late copy of them could overwrite these.
-    #[error("offsets of group {group} are in doubt: a late copy of earlier ones could replace them")]
+    #[error(
+        "offsets of group {group} are in doubt: a late copy of earlier ones could replace them"
+    )]
     OffsetsInDoubt {
         /// The consumer group.
         group: Arc<str>,
@@ -102,7 +104,9 @@ pub enum FatalCause {
     /// The coordinator refused this epoch, and the transaction was open longer than its time-out:
     /// the coordinator has most likely aborted it. Kafka answers both cases alike (KIP-588 was
     /// never finished).
-    #[error("the transaction was open for {open_for:?}, its time-out is {timeout:?}: the coordinator aborted it, unless a newer instance took over")]
+    #[error(
+        "the transaction was open for {open_for:?}, its time-out is {timeout:?}: the coordinator aborted it, unless a newer instance took over"
+    )]
     TimedOut {
         /// Since the transaction was first registered.
         open_for: Duration,

@@ -60,7 +60,7 @@ use milena_cluster::ProducerIdentity;
 
 pub use self::config::TransactionConfig;
 pub use self::error::{
-    AbortCause, BeginError, FatalCause, Failure, InitError, TransactionStateError,
+    AbortCause, BeginError, Failure, FatalCause, InitError, TransactionStateError,
 };
 pub use self::event::{Ending, Event, GaveUp};
 use self::open::{Flavour, Open, Work};
@@ -174,6 +174,15 @@ impl TransactionManager {
     /// EndTxn(commit) was handed over: it can no longer be taken back.
     pub fn end_handed_over(&self) -> bool {
         matches!(&self.phase, Phase::Committing { commit, .. } if commit.handed_over)
+    }
+
+    /// An EndTxn(commit) that was polled, not yet handed over, and is not wanted any more. The abort
+    /// waits for it: to recall it ([`SendFailure::Recalled`](milena_cluster::SendFailure)) saves
+    /// that wait.
+    pub fn wanted_back(&self) -> Option<RequestId> {
+        let request = self.in_flight.as_ref()?;
+        let commit = request.work == (Work::EndTxn { committing: true });
+        (commit && self.state() == State::Aborting).then_some(request.id)
     }
 
     /// The open transaction carries offsets: after an unknown outcome, reading them back decides.

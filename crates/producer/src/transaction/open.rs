@@ -20,7 +20,11 @@ pub(super) enum Flavour {
 
 impl Flavour {
     pub(super) fn of(transaction_version: i16) -> Self {
-        if transaction_version >= 2 { Self::V2 } else { Self::V1 }
+        if transaction_version >= 2 {
+            Self::V2
+        } else {
+            Self::V1
+        }
     }
 
     pub(super) fn is_v2(self) -> bool {
@@ -112,7 +116,9 @@ pub(super) enum Work {
     AddPartitions,
     AddOffsets(Arc<str>),
     TxnOffsetCommit,
-    EndTxn { committing: bool },
+    EndTxn {
+        committing: bool,
+    },
     /// InitProducerId in place of EndTxn(abort).
     Fence,
 }
@@ -174,24 +180,35 @@ impl Open {
         let partitions = &self.partitions;
         let ask = !partitions.asked.is_empty() || !partitions.wanted.is_empty();
         let add_partitions = ask.then(|| (Work::AddPartitions, partitions.retry.not_before()));
-        add_partitions.into_iter().chain(self.add_offsets()).chain(self.commit_offsets())
+        add_partitions
+            .into_iter()
+            .chain(self.add_offsets())
+            .chain(self.commit_offsets())
     }
 
     /// What must be repeated before the transaction may be aborted: only what was sent and may have
     /// been applied. Abort is no reason to ask for anything new.
     pub(super) fn unanswered(&self) -> impl Iterator<Item = (Work, Option<Instant>)> + '_ {
         let partitions = &self.partitions;
-        let add_partitions =
-            partitions.uncertain.then(|| (Work::AddPartitions, partitions.retry.not_before()));
+        let add_partitions = partitions
+            .uncertain
+            .then(|| (Work::AddPartitions, partitions.retry.not_before()));
         let add_offsets = self
             .offsets
             .uncertain
             .clone()
             .map(|group| (Work::AddOffsets(group), self.offsets.add_retry.not_before()));
         let front = self.offsets.jobs.front().filter(|job| job.unsure);
-        let commit_offsets =
-            front.map(|_| (Work::TxnOffsetCommit, self.offsets.commit_retry.not_before()));
-        add_partitions.into_iter().chain(add_offsets).chain(commit_offsets)
+        let commit_offsets = front.map(|_| {
+            (
+                Work::TxnOffsetCommit,
+                self.offsets.commit_retry.not_before(),
+            )
+        });
+        add_partitions
+            .into_iter()
+            .chain(add_offsets)
+            .chain(commit_offsets)
     }
 
     /// Drops what was never sent, or was answered with a refusal that leaves no doubt; `in_flight`
@@ -216,13 +233,24 @@ impl Open {
             return None;
         }
         let offsets = &self.offsets;
-        let job = offsets.jobs.iter().find(|job| !offsets.groups.contains(job.group()))?;
-        Some((Work::AddOffsets(job.group().clone()), offsets.add_retry.not_before()))
+        let job = offsets
+            .jobs
+            .iter()
+            .find(|job| !offsets.groups.contains(job.group()))?;
+        Some((
+            Work::AddOffsets(job.group().clone()),
+            offsets.add_retry.not_before(),
+        ))
     }
 
     fn commit_offsets(&self) -> Option<(Work, Option<Instant>)> {
         let job = self.offsets.jobs.front()?;
         let registered = self.flavour.is_v2() || self.offsets.groups.contains(job.group());
-        registered.then(|| (Work::TxnOffsetCommit, self.offsets.commit_retry.not_before()))
+        registered.then(|| {
+            (
+                Work::TxnOffsetCommit,
+                self.offsets.commit_retry.not_before(),
+            )
+        })
     }
 }

@@ -32,9 +32,18 @@ pub(super) enum Phase {
     Initializing(ExpectIdentity),
     Ready,
     InTransaction(Box<Open>),
-    AbortableError { open: Box<Open>, cause: AbortCause },
-    Committing { open: Box<Open>, commit: ExpectCommit },
-    Aborting { open: Box<Open>, abort: ExpectAbort },
+    AbortableError {
+        open: Box<Open>,
+        cause: AbortCause,
+    },
+    Committing {
+        open: Box<Open>,
+        commit: ExpectCommit,
+    },
+    Aborting {
+        open: Box<Open>,
+        abort: ExpectAbort,
+    },
     FatalError(FatalCause),
 }
 
@@ -80,7 +89,13 @@ pub(super) struct ExpectAbort {
 
 impl ExpectAbort {
     pub(super) fn new(cause: AbortCause, trace: CommitTrace) -> Self {
-        Self { cause, trace, sent: false, successor: false, retry: Retry::default() }
+        Self {
+            cause,
+            trace,
+            sent: false,
+            successor: false,
+            retry: Retry::default(),
+        }
     }
 }
 

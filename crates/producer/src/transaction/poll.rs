@@ -26,7 +26,13 @@ impl TransactionManager {
     /// The first byte of that request was offered to a socket. For EndTxn(commit) that is the point
     /// of no return: an abort asked for meanwhile comes too late, and the commit is seen through.
     pub fn handle_handed_over(&mut self, id: RequestId) {
-        let Some(InFlight { id: in_flight, work }) = &self.in_flight else { return };
+        let Some(InFlight {
+            id: in_flight,
+            work,
+        }) = &self.in_flight
+        else {
+            return;
+        };
         if *in_flight == id && *work == (Work::EndTxn { committing: true }) {
             self.see_commit_through();
         }
@@ -39,7 +45,11 @@ impl TransactionManager {
             return None;
         }
         let due = |not_before: Option<Instant>| not_before.is_none_or(|at| at <= now);
-        let work = self.work().into_iter().find(|(_, not_before)| due(*not_before))?.0;
+        let work = self
+            .work()
+            .into_iter()
+            .find(|(_, not_before)| due(*not_before))?
+            .0;
         let (key, request) = self.request(&work)?;
         self.requests += 1;
         let id = RequestId(self.requests);
@@ -57,7 +67,10 @@ impl TransactionManager {
         if self.in_flight.is_some() {
             return None;
         }
-        self.work().into_iter().filter_map(|(_, not_before)| not_before).min()
+        self.work()
+            .into_iter()
+            .filter_map(|(_, not_before)| not_before)
+            .min()
     }
 
     /// What is to be asked for, by priority, each with the time before which it must wait.
@@ -96,11 +109,19 @@ impl TransactionManager {
         let mut key = CoordinatorKey::Transaction(self.config.transactional_id.clone());
         let request = match (work, &mut self.phase) {
             (Work::Identity, Phase::Initializing(expect)) => {
-                let expected = if expect.first { ProducerIdentity::NONE } else { identity };
+                let expected = if expect.first {
+                    ProducerIdentity::NONE
+                } else {
+                    identity
+                };
                 Request::InitProducerId { expected }
             }
             (Work::Fence, Phase::Aborting { abort, .. }) => {
-                let expected = if abort.successor { successor(identity) } else { identity };
+                let expected = if abort.successor {
+                    successor(identity)
+                } else {
+                    identity
+                };
                 Request::InitProducerId { expected }
             }
             (Work::EndTxn { committing }, Phase::Committing { open, .. }) => Request::EndTxn {
@@ -111,7 +132,11 @@ impl TransactionManager {
             (Work::EndTxn { committing }, Phase::Aborting { open, abort }) => {
                 abort.sent = true;
                 let transaction_v2 = open.flavour.is_v2();
-                Request::EndTxn { identity, committing: *committing, transaction_v2 }
+                Request::EndTxn {
+                    identity,
+                    committing: *committing,
+                    transaction_v2,
+                }
             }
             (Work::AddPartitions, phase) => {
                 let open = phase.open_mut()?;
@@ -119,18 +144,28 @@ impl TransactionManager {
                 let partitions = &mut open.partitions;
                 partitions.asked.append(&mut partitions.wanted);
                 let partitions = partitions.asked.iter().cloned().collect();
-                Request::AddPartitions { identity, partitions }
+                Request::AddPartitions {
+                    identity,
+                    partitions,
+                }
             }
             (Work::AddOffsets(group), phase) => {
                 phase.open_mut()?.attempt();
-                Request::AddOffsets { identity, group: group.clone() }
+                Request::AddOffsets {
+                    identity,
+                    group: group.clone(),
+                }
             }
             (Work::TxnOffsetCommit, phase) => {
                 let open = phase.open_mut()?;
                 let offsets = open.offsets.jobs.front()?.offsets.clone();
                 key = CoordinatorKey::Group(offsets.group.group.clone());
                 let transaction_v2 = open.flavour.is_v2();
-                Request::TxnOffsetCommit { identity, offsets, transaction_v2 }
+                Request::TxnOffsetCommit {
+                    identity,
+                    offsets,
+                    transaction_v2,
+                }
             }
             (Work::Identity | Work::Fence | Work::EndTxn { .. }, _) => return None,
         };
@@ -148,7 +183,14 @@ impl TransactionManager {
             Phase::Aborting { open, abort } => {
                 let trace = abort.trace;
                 let retry = Retry::default();
-                Phase::Committing { open, commit: ExpectCommit { handed_over: true, trace, retry } }
+                Phase::Committing {
+                    open,
+                    commit: ExpectCommit {
+                        handed_over: true,
+                        trace,
+                        retry,
+                    },
+                }
             }
             phase => phase,
         };
@@ -164,5 +206,8 @@ impl TransactionManager {
 
 /// The epoch a coordinator moves to by itself when it aborts an open transaction.
 fn successor(identity: ProducerIdentity) -> ProducerIdentity {
-    ProducerIdentity { epoch: ProducerEpoch(identity.epoch.0.saturating_add(1)), ..identity }
+    ProducerIdentity {
+        epoch: ProducerEpoch(identity.epoch.0.saturating_add(1)),
+        ..identity
+    }
 }

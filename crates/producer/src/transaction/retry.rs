@@ -15,14 +15,24 @@ pub(super) struct Retry {
 
 impl Retry {
     /// Waits the usual time.
-    pub(super) fn later(&mut self, now: Instant, config: &TransactionConfig, rng: &mut fastrand::Rng) {
+    pub(super) fn later(
+        &mut self,
+        now: Instant,
+        config: &TransactionConfig,
+        rng: &mut fastrand::Rng,
+    ) {
         self.not_before = Some(now + config.retry.delay(self.attempts, rng));
         self.attempts = self.attempts.saturating_add(1);
     }
 
     /// Waits for the coordinator to complete the transaction before: milliseconds as a rule; if it
     /// takes longer, something is wrong over there and the usual wait is the polite one.
-    pub(super) fn soon(&mut self, now: Instant, config: &TransactionConfig, rng: &mut fastrand::Rng) {
+    pub(super) fn soon(
+        &mut self,
+        now: Instant,
+        config: &TransactionConfig,
+        rng: &mut fastrand::Rng,
+    ) {
         if self.soon_attempts >= SOON_ATTEMPTS_MAX {
             return self.later(now, config, rng);
         }

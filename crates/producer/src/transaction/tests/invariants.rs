@@ -20,7 +20,8 @@ const BOTH: [i16; 2] = [1, 2];
 fn invariant_1_a_failed_send_forbids_commit() {
     for version in BOTH {
         let mut rig = Rig::started(version);
-        rig.manager.fail(rig.now, rig.manager.generation(), failed_send());
+        rig.manager
+            .fail(rig.now, rig.manager.generation(), failed_send());
         assert_eq!(
             rig.manager.commit(rig.now),
             Err(TransactionStateError::MustAbort(send_refused()))
@@ -34,27 +35,46 @@ fn invariant_1_a_send_that_fails_during_commit_turns_it_into_an_abort() {
     for version in BOTH {
         let mut rig = Rig::started(version);
         rig.manager.commit(rig.now).unwrap();
-        rig.manager.fail(rig.now, rig.manager.generation(), failed_send());
+        rig.manager
+            .fail(rig.now, rig.manager.generation(), failed_send());
         assert_eq!(rig.state(), State::Aborting);
         rig.manager.handle_drained(rig.now);
         let request = rig.succeed();
-        assert!(matches!(request, Request::EndTxn { committing: false, .. }));
+        assert!(matches!(
+            request,
+            Request::EndTxn {
+                committing: false,
+                ..
+            }
+        ));
         let news = rig.news();
         assert_eq!(news.first(), Some(&Event::Failed(send_refused())));
-        assert_eq!(news.last(), Some(&Event::Ended(Ending::Aborted(send_refused()))));
+        assert_eq!(
+            news.last(),
+            Some(&Event::Ended(Ending::Aborted(send_refused())))
+        );
     }
 }
 
 #[test]
 fn invariant_2_end_txn_waits_for_the_answer_of_add_partitions() {
     let mut rig = Rig::begun(1);
-    assert_eq!(rig.manager.add_partition(&partition(0)), AddPartition::Pending);
+    assert_eq!(
+        rig.manager.add_partition(&partition(0)),
+        AddPartition::Pending
+    );
     let (id, request) = rig.hand_over();
     rig.manager.abort(rig.now).unwrap();
     rig.manager.handle_drained(rig.now);
     assert!(rig.try_request().is_none(), "AddPartitions is in flight");
     rig.complete(id, answer(&request, ErrorCode::NONE));
-    assert!(matches!(rig.request().1, Request::EndTxn { committing: false, .. }));
+    assert!(matches!(
+        rig.request().1,
+        Request::EndTxn {
+            committing: false,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -70,7 +90,9 @@ fn invariant_2_an_add_partitions_without_an_answer_is_repeated_before_end_txn() 
         }
         rig.manager.handle_drained(rig.now);
         assert_eq!(rig.succeed(), first);
-        assert!(matches!(rig.request().1, Request::EndTxn { committing: is, .. } if is == committing));
+        assert!(
+            matches!(rig.request().1, Request::EndTxn { committing: is, .. } if is == committing)
+        );
     }
 }
 
@@ -84,7 +106,13 @@ fn invariant_2_end_txn_waits_for_offsets() {
     let first = rig.lose();
     assert!(matches!(first, Request::TxnOffsetCommit { .. }));
     assert_eq!(rig.succeed(), first);
-    assert!(matches!(rig.request().1, Request::EndTxn { committing: true, .. }));
+    assert!(matches!(
+        rig.request().1,
+        Request::EndTxn {
+            committing: true,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -93,9 +121,18 @@ fn end_txn_waits_for_the_last_batch() {
         let mut rig = Rig::started(version);
         rig.manager.handle_drained(rig.now);
         rig.manager.commit(rig.now).unwrap();
-        assert!(rig.try_request().is_none(), "drained before the commit says nothing");
+        assert!(
+            rig.try_request().is_none(),
+            "drained before the commit says nothing"
+        );
         rig.manager.handle_drained(rig.now);
-        assert!(matches!(rig.request().1, Request::EndTxn { committing: true, .. }));
+        assert!(matches!(
+            rig.request().1,
+            Request::EndTxn {
+                committing: true,
+                ..
+            }
+        ));
     }
 }
 
@@ -108,7 +145,10 @@ fn invariant_3_a_lost_end_txn_is_repeated_unchanged_until_it_is_answered() {
             // The cluster changes its version meanwhile: this transaction does not.
             rig.manager.set_transaction_version(3 - version);
             rig.complete(id, unsure());
-            for error in [ErrorCode::NOT_COORDINATOR, ErrorCode::CONCURRENT_TRANSACTIONS] {
+            for error in [
+                ErrorCode::NOT_COORDINATOR,
+                ErrorCode::CONCURRENT_TRANSACTIONS,
+            ] {
                 assert_eq!(rig.answer(error), first);
             }
             assert_eq!(rig.lose(), first);
@@ -127,7 +167,10 @@ fn invariant_3_on_tv1_an_unanswered_end_txn_is_followed_by_a_new_epoch() {
         let (mut rig, id, _) = Rig::ending(1, committing);
         rig.complete(id, unsure());
         rig.succeed();
-        assert!(matches!(rig.news()[..], [Event::Ended(_)]), "the outcome need not wait");
+        assert!(
+            matches!(rig.news()[..], [Event::Ended(_)]),
+            "the outcome need not wait"
+        );
         assert_eq!(rig.manager.begin(rig.now), Err(BeginError::IdentityPending));
         let expected = identity(0);
         assert_eq!(
@@ -149,7 +192,11 @@ fn on_tv1_any_unanswered_request_of_a_transaction_is_followed_by_a_new_epoch() {
     rig.manager.commit(rig.now).unwrap();
     rig.manager.handle_drained(rig.now);
     assert!(matches!(rig.succeed(), Request::EndTxn { .. }));
-    assert_eq!(rig.state(), State::Initializing, "a late AddPartitions would open a transaction");
+    assert_eq!(
+        rig.state(),
+        State::Initializing,
+        "a late AddPartitions would open a transaction"
+    );
 }
 
 #[test]
@@ -157,7 +204,10 @@ fn on_tv1_an_answered_end_txn_keeps_the_epoch() {
     let (mut rig, id, request) = Rig::ending(1, true);
     rig.complete(id, answer(&request, ErrorCode::NONE));
     assert_eq!(rig.events(), [Event::Ended(Ending::Committed)]);
-    assert_eq!((rig.state(), rig.manager.identity()), (State::Ready, identity(0)));
+    assert_eq!(
+        (rig.state(), rig.manager.identity()),
+        (State::Ready, identity(0))
+    );
 }
 
 #[test]
@@ -172,7 +222,10 @@ fn on_tv2_the_answer_to_end_txn_brings_the_next_epoch_before_the_end_is_told() {
         }
         let ended = Event::Ended(Ending::Committed);
         assert_eq!(rig.news(), [Event::IdentityChanged(identity(1)), ended]);
-        assert_eq!((rig.state(), rig.manager.identity()), (State::Ready, identity(1)));
+        assert_eq!(
+            (rig.state(), rig.manager.identity()),
+            (State::Ready, identity(1))
+        );
     }
 }
 
@@ -180,7 +233,10 @@ fn on_tv2_the_answer_to_end_txn_brings_the_next_epoch_before_the_end_is_told() {
 fn on_tv2_an_end_without_a_new_epoch_fetches_one() {
     for kept in [None, Some(identity(0)), Some(ProducerIdentity::NONE)] {
         let (mut rig, id, _) = Rig::ending(2, true);
-        let response = Response::EndTxn { error: ErrorCode::NONE, identity: kept };
+        let response = Response::EndTxn {
+            error: ErrorCode::NONE,
+            identity: kept,
+        };
         rig.complete(id, milena_cluster::Outcome::Answered(response));
         assert_eq!(rig.state(), State::Initializing);
     }
@@ -189,11 +245,22 @@ fn on_tv2_an_end_without_a_new_epoch_fetches_one() {
 #[test]
 fn invariant_4_on_tv2_the_attempt_alone_must_be_ended() {
     let mut rig = Rig::begun(2);
-    assert_eq!(rig.manager.add_partition(&partition(0)), AddPartition::Ready);
-    rig.manager.fail(rig.now, rig.manager.generation(), failed_send());
+    assert_eq!(
+        rig.manager.add_partition(&partition(0)),
+        AddPartition::Ready
+    );
+    rig.manager
+        .fail(rig.now, rig.manager.generation(), failed_send());
     rig.manager.abort(rig.now).unwrap();
     rig.manager.handle_drained(rig.now);
-    assert!(matches!(rig.request().1, Request::EndTxn { committing: false, transaction_v2: true, .. }));
+    assert!(matches!(
+        rig.request().1,
+        Request::EndTxn {
+            committing: false,
+            transaction_v2: true,
+            ..
+        }
+    ));
 
     let mut rig = Rig::begun(2);
     rig.manager.send_offsets(rig.now, offsets("g", 5)).unwrap();
@@ -259,7 +326,11 @@ fn invariant_8_calls_whose_caller_gave_up_can_be_made_again() {
     rig.manager.begin(rig.now).unwrap();
     rig.manager.commit(rig.now).unwrap();
     rig.manager.commit(rig.now).unwrap();
-    assert_eq!(rig.manager.give_up(rig.now), GaveUp::Pending, "nothing was sent yet");
+    assert_eq!(
+        rig.manager.give_up(rig.now),
+        GaveUp::Pending,
+        "nothing was sent yet"
+    );
     assert_eq!(rig.state(), State::Aborting);
     rig.manager.abort(rig.now).unwrap();
     rig.manager.handle_drained(rig.now);
@@ -279,7 +350,10 @@ fn invariant_8_a_commit_that_was_given_up_is_resolved_later() {
         assert_eq!(rig.events(), [Event::Ended(Ending::Unknown)], "told once");
         assert_eq!(rig.state(), State::Committing);
         rig.complete(id, answer(&request, ErrorCode::NONE));
-        assert_eq!(rig.events().last(), Some(&Event::Resolved(Ending::Committed)));
+        assert_eq!(
+            rig.events().last(),
+            Some(&Event::Resolved(Ending::Committed))
+        );
         assert_eq!(rig.state(), State::Ready);
     }
 }
@@ -287,11 +361,26 @@ fn invariant_8_a_commit_that_was_given_up_is_resolved_later() {
 #[test]
 fn invariant_9_the_first_fatal_cause_stays() {
     let mut rig = Rig::started(1);
-    rig.manager.fail(rig.now, rig.manager.generation(), Failure::Fatal(FatalCause::MappingLost));
-    rig.manager.fail(rig.now, rig.manager.generation(), Failure::Fatal(FatalCause::Fenced));
-    assert_eq!(rig.manager.begin(rig.now), Err(BeginError::Fatal(FatalCause::MappingLost)));
+    rig.manager.fail(
+        rig.now,
+        rig.manager.generation(),
+        Failure::Fatal(FatalCause::MappingLost),
+    );
+    rig.manager.fail(
+        rig.now,
+        rig.manager.generation(),
+        Failure::Fatal(FatalCause::Fenced),
+    );
+    assert_eq!(
+        rig.manager.begin(rig.now),
+        Err(BeginError::Fatal(FatalCause::MappingLost))
+    );
     assert_eq!(rig.manager.fatal_cause(), Some(&FatalCause::MappingLost));
-    let fatal = rig.events().into_iter().filter(|event| matches!(event, Event::Fatal(_))).count();
+    let fatal = rig
+        .events()
+        .into_iter()
+        .filter(|event| matches!(event, Event::Fatal(_)))
+        .count();
     assert_eq!(fatal, 1);
 }
 
@@ -305,7 +394,10 @@ fn invariant_9_a_fatal_end_tells_a_timed_out_transaction_from_a_fenced_one() {
         let (mut rig, id, request) = Rig::ending(version, true);
         rig.sleep(TIMEOUT + Duration::from_secs(1));
         rig.complete(id, answer(&request, ErrorCode::PRODUCER_FENCED));
-        let cause = FatalCause::TimedOut { open_for: TIMEOUT + Duration::from_secs(1), timeout: TIMEOUT };
+        let cause = FatalCause::TimedOut {
+            open_for: TIMEOUT + Duration::from_secs(1),
+            timeout: TIMEOUT,
+        };
         let aborted = Event::Ended(Ending::Aborted(AbortCause::Fatal(cause.clone())));
         assert_eq!(rig.events(), [aborted, Event::Fatal(cause)]);
     }
@@ -325,9 +417,15 @@ fn invariant_10_a_refused_partition_drops_none_that_was_registered() {
     rig.complete(id, milena_cluster::Outcome::Answered(response));
     assert_eq!(rig.state(), State::AbortableError);
     for registered in [0, 1] {
-        assert_eq!(rig.manager.add_partition(&partition(registered)), AddPartition::Ready);
+        assert_eq!(
+            rig.manager.add_partition(&partition(registered)),
+            AddPartition::Ready
+        );
     }
-    assert_eq!(rig.manager.add_partition(&partition(2)), AddPartition::Refused);
+    assert_eq!(
+        rig.manager.add_partition(&partition(2)),
+        AddPartition::Refused
+    );
 }
 
 #[test]
@@ -335,10 +433,16 @@ fn an_outcome_is_unknown_if_a_copy_of_the_commit_went_unanswered_and_then_the_ep
     let refusals = [
         (ErrorCode::PRODUCER_FENCED, FatalCause::Fenced),
         (ErrorCode::INVALID_PRODUCER_EPOCH, FatalCause::Fenced),
-        (ErrorCode::INVALID_PRODUCER_ID_MAPPING, FatalCause::MappingLost),
+        (
+            ErrorCode::INVALID_PRODUCER_ID_MAPPING,
+            FatalCause::MappingLost,
+        ),
         (
             ErrorCode::INVALID_TXN_STATE,
-            FatalCause::Refused { request: RequestKind::Commit, error: ErrorCode::INVALID_TXN_STATE },
+            FatalCause::Refused {
+                request: RequestKind::Commit,
+                error: ErrorCode::INVALID_TXN_STATE,
+            },
         ),
     ];
     for version in BOTH {
@@ -346,18 +450,27 @@ fn an_outcome_is_unknown_if_a_copy_of_the_commit_went_unanswered_and_then_the_ep
             let (mut rig, id, request) = Rig::ending(version, true);
             rig.complete(id, answer(&request, error));
             let aborted = Ending::Aborted(AbortCause::Fatal(cause.clone()));
-            assert_eq!(rig.news(), [Event::Ended(aborted), Event::Fatal(cause.clone())]);
+            assert_eq!(
+                rig.news(),
+                [Event::Ended(aborted), Event::Fatal(cause.clone())]
+            );
 
             for first in [ErrorCode::UNKNOWN_SERVER_ERROR, ErrorCode::NOT_COORDINATOR] {
                 let (mut rig, id, request) = Rig::ending(version, true);
                 rig.complete(id, answer(&request, first));
                 rig.answer(error);
-                assert_eq!(rig.news(), [Event::Ended(Ending::Unknown), Event::Fatal(cause.clone())]);
+                assert_eq!(
+                    rig.news(),
+                    [Event::Ended(Ending::Unknown), Event::Fatal(cause.clone())]
+                );
             }
             let (mut rig, id, _) = Rig::ending(version, true);
             rig.complete(id, unsure());
             rig.answer(error);
-            assert_eq!(rig.news(), [Event::Ended(Ending::Unknown), Event::Fatal(cause)]);
+            assert_eq!(
+                rig.news(),
+                [Event::Ended(Ending::Unknown), Event::Fatal(cause)]
+            );
         }
     }
 }
@@ -367,7 +480,10 @@ fn a_copy_that_was_not_looked_at_leaves_no_doubt() {
     let (mut rig, id, request) = Rig::ending(1, true);
     rig.complete(id, answer(&request, ErrorCode::CONCURRENT_TRANSACTIONS));
     rig.answer(ErrorCode::PRODUCER_FENCED);
-    assert!(matches!(rig.news()[..], [Event::Ended(Ending::Aborted(_)), Event::Fatal(_)]));
+    assert!(matches!(
+        rig.news()[..],
+        [Event::Ended(Ending::Aborted(_)), Event::Fatal(_)]
+    ));
 }
 
 #[test]
@@ -398,7 +514,9 @@ fn offsets_after_offsets_in_doubt_fail_the_transaction() {
         let refused = rig.manager.send_offsets(rig.now, offsets("g", 6));
         assert!(matches!(
             refused,
-            Err(TransactionStateError::MustAbort(AbortCause::OffsetsInDoubt { .. }))
+            Err(TransactionStateError::MustAbort(
+                AbortCause::OffsetsInDoubt { .. }
+            ))
         ));
         assert_eq!(rig.state(), State::AbortableError);
     }
@@ -413,6 +531,10 @@ fn offsets_already_waiting_behind_offsets_in_doubt_fail_the_transaction() {
     rig.succeed();
     assert!(matches!(
         rig.news()[..],
-        [Event::OffsetsAdded(_), Event::Failed(_), Event::OffsetsFailed(AbortCause::OffsetsInDoubt { .. })]
+        [
+            Event::OffsetsAdded(_),
+            Event::Failed(_),
+            Event::OffsetsFailed(AbortCause::OffsetsInDoubt { .. })
+        ]
     ));
 }

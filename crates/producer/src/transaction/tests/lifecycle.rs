@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use milena_cluster::{CoordinatorKey, Outcome, ProducerIdentity, Route, SendFailure};
-use milena_wire::ErrorCode;
+use milena_cluster::{
+    CoordinatorKey, Outcome, ProducerIdentity, Route, SendFailure, UnsupportedVersion,
+};
+use milena_wire::{ApiKey, ApiVersion, ErrorCode, VersionRange};
 
 use super::rig::{
     Rig, TIMEOUT, answer, failed_send, identity, not_sent, offsets, partition, send_refused, unsure,
@@ -19,14 +21,19 @@ fn the_first_identity_expects_none_and_is_asked_for_until_it_is_there() {
     assert_eq!(rig.manager.begin(rig.now), Err(BeginError::NotInitialized));
     rig.manager.initialize(rig.now).unwrap();
     assert_eq!(rig.manager.begin(rig.now), Err(BeginError::IdentityPending));
-    let first = Request::InitProducerId { expected: ProducerIdentity::NONE };
+    let first = Request::InitProducerId {
+        expected: ProducerIdentity::NONE,
+    };
     assert_eq!(rig.lose(), first);
     let (id, again) = rig.request();
     assert_eq!(again, first);
     rig.complete(id, not_sent());
     assert_eq!(rig.succeed(), first);
     assert_eq!(rig.news(), [Event::Initialized(identity(0))]);
-    assert_eq!(rig.manager.initialize(rig.now), Err(InitError::AlreadyInitialized));
+    assert_eq!(
+        rig.manager.initialize(rig.now),
+        Err(InitError::AlreadyInitialized)
+    );
 }
 
 #[test]
@@ -48,24 +55,44 @@ fn an_authorization_refused_at_a_bump_is_the_end() {
     rig.complete(id, unsure());
     rig.succeed();
     rig.answer(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-    assert!(matches!(rig.manager.fatal_cause(), Some(FatalCause::Unauthorized { .. })));
+    assert!(matches!(
+        rig.manager.fatal_cause(),
+        Some(FatalCause::Unauthorized { .. })
+    ));
 }
 
 #[test]
 fn partitions_are_registered_in_one_request_until_the_next_one_leaves() {
     let mut rig = Rig::begun(1);
     for index in [2, 0, 2] {
-        assert_eq!(rig.manager.add_partition(&partition(index)), AddPartition::Pending);
+        assert_eq!(
+            rig.manager.add_partition(&partition(index)),
+            AddPartition::Pending
+        );
     }
     let (id, request) = rig.hand_over();
     let asked = vec![partition(0), partition(2)];
-    assert_eq!(request, Request::AddPartitions { identity: identity(0), partitions: asked });
-    assert_eq!(rig.manager.add_partition(&partition(1)), AddPartition::Pending);
+    assert_eq!(
+        request,
+        Request::AddPartitions {
+            identity: identity(0),
+            partitions: asked
+        }
+    );
+    assert_eq!(
+        rig.manager.add_partition(&partition(1)),
+        AddPartition::Pending
+    );
     assert!(rig.try_request().is_none(), "one request at a time");
     rig.complete(id, answer(&request, ErrorCode::NONE));
     assert_eq!(rig.events(), [Event::PartitionsAdded]);
-    assert_eq!(rig.manager.add_partition(&partition(0)), AddPartition::Ready);
-    assert!(matches!(rig.succeed(), Request::AddPartitions { partitions, .. } if partitions == [partition(1)]));
+    assert_eq!(
+        rig.manager.add_partition(&partition(0)),
+        AddPartition::Ready
+    );
+    assert!(
+        matches!(rig.succeed(), Request::AddPartitions { partitions, .. } if partitions == [partition(1)])
+    );
 }
 
 #[test]
@@ -76,7 +103,9 @@ fn a_partition_left_out_of_the_answer_is_asked_for_again() {
     let (id, _) = rig.hand_over();
     let results = vec![(partition(0), ErrorCode::NONE)];
     rig.complete(id, Outcome::Answered(Response::AddPartitions { results }));
-    assert!(matches!(rig.succeed(), Request::AddPartitions { partitions, .. } if partitions == [partition(1)]));
+    assert!(
+        matches!(rig.succeed(), Request::AddPartitions { partitions, .. } if partitions == [partition(1)])
+    );
 }
 
 #[test]
@@ -89,7 +118,10 @@ fn the_markers_of_the_transaction_before_are_waited_for_in_milliseconds() {
     }
     rig.request();
     let waited = rig.now - before;
-    assert!(waited < Duration::from_millis(25), "1 + 2 + 4 + 8 ms and jitter, not {waited:?}");
+    assert!(
+        waited < Duration::from_millis(25),
+        "1 + 2 + 4 + 8 ms and jitter, not {waited:?}"
+    );
 }
 
 #[test]
@@ -125,7 +157,13 @@ fn offsets_go_to_the_coordinator_of_their_group() {
     let (id, route, request) = rig.manager.poll_request(rig.now).unwrap();
     let key = CoordinatorKey::Group("g".into());
     assert_eq!(route, Route::Coordinator(key.clone()));
-    assert!(matches!(request, Request::TxnOffsetCommit { transaction_v2: true, .. }));
+    assert!(matches!(
+        request,
+        Request::TxnOffsetCommit {
+            transaction_v2: true,
+            ..
+        }
+    ));
     rig.complete(id, unsure());
     assert_eq!(rig.events(), [Event::CoordinatorLost(key, None)]);
 }
@@ -134,7 +172,9 @@ fn offsets_go_to_the_coordinator_of_their_group() {
 fn a_group_is_registered_once_and_its_offsets_keep_their_order() {
     let mut rig = Rig::begun(1);
     for offset in [5, 6] {
-        rig.manager.send_offsets(rig.now, offsets("g", offset)).unwrap();
+        rig.manager
+            .send_offsets(rig.now, offsets("g", offset))
+            .unwrap();
     }
     assert!(matches!(rig.succeed(), Request::AddOffsets { .. }));
     rig.succeed();
@@ -149,12 +189,19 @@ fn offsets_given_up_with_their_transaction_are_told() {
     let mut rig = Rig::begun(1);
     rig.manager.send_offsets(rig.now, offsets("g", 5)).unwrap();
     rig.manager.send_offsets(rig.now, offsets("h", 6)).unwrap();
-    rig.manager.fail(rig.now, rig.manager.generation(), failed_send());
+    rig.manager
+        .fail(rig.now, rig.manager.generation(), failed_send());
     let failed = Event::OffsetsFailed(send_refused());
-    assert_eq!(rig.events(), [Event::Failed(send_refused()), failed.clone(), failed]);
+    assert_eq!(
+        rig.events(),
+        [Event::Failed(send_refused()), failed.clone(), failed]
+    );
     rig.manager.abort(rig.now).unwrap();
     rig.manager.handle_drained(rig.now);
-    assert!(matches!(rig.events()[..], [Event::Ended(_)]), "nothing was sent, nothing to end");
+    assert!(
+        matches!(rig.events()[..], [Event::Ended(_)]),
+        "nothing was sent, nothing to end"
+    );
 }
 
 #[test]
@@ -163,12 +210,35 @@ fn a_commit_can_be_taken_back_until_it_is_handed_over() {
         let (mut rig, id, _) = Rig::ending(version, true);
         assert!(!rig.manager.end_handed_over());
         rig.manager.abort(rig.now).unwrap();
-        assert!(rig.try_request().is_none(), "EndTxn(commit) must first come back");
+        assert!(
+            rig.try_request().is_none(),
+            "EndTxn(commit) must first come back"
+        );
         rig.complete(id, not_sent());
-        assert!(matches!(rig.succeed(), Request::EndTxn { committing: false, .. }));
+        assert!(matches!(
+            rig.succeed(),
+            Request::EndTxn {
+                committing: false,
+                ..
+            }
+        ));
         let ended = Event::Ended(Ending::Aborted(AbortCause::Requested));
         assert_eq!(rig.news().last(), Some(&ended));
     }
+}
+
+#[test]
+fn a_commit_that_is_wanted_back_is_named() {
+    let (mut rig, id, _) = Rig::ending(2, true);
+    assert_eq!(rig.manager.wanted_back(), None);
+    rig.manager.abort(rig.now).unwrap();
+    assert_eq!(rig.manager.wanted_back(), Some(id));
+    rig.complete(id, Outcome::NotSent(SendFailure::Recalled));
+    assert_eq!((rig.manager.wanted_back(), rig.events()), (None, vec![]));
+    assert!(
+        rig.manager.poll_request(rig.now).is_some(),
+        "the abort need not wait"
+    );
 }
 
 #[test]
@@ -176,7 +246,10 @@ fn a_commit_that_was_handed_over_is_seen_through() {
     let (mut rig, id, request) = Rig::ending(2, true);
     rig.manager.handle_handed_over(id);
     assert!(rig.manager.end_handed_over());
-    assert_eq!(rig.manager.abort(rig.now), Err(TransactionStateError::CommitUnderWay));
+    assert_eq!(
+        rig.manager.abort(rig.now),
+        Err(TransactionStateError::CommitUnderWay)
+    );
     rig.complete(id, answer(&request, ErrorCode::NONE));
     assert_eq!(rig.news().last(), Some(&Event::Ended(Ending::Committed)));
 }
@@ -201,10 +274,22 @@ fn transaction_abortable_turns_a_commit_into_an_abort() {
         let (mut rig, id, request) = Rig::ending(version, true);
         rig.complete(id, answer(&request, ErrorCode::TRANSACTION_ABORTABLE));
         let error = ErrorCode::TRANSACTION_ABORTABLE;
-        let cause = AbortCause::Refused { request: RequestKind::Commit, error };
+        let cause = AbortCause::Refused {
+            request: RequestKind::Commit,
+            error,
+        };
         assert_eq!(rig.events(), [Event::Failed(cause.clone())]);
-        assert!(matches!(rig.succeed(), Request::EndTxn { committing: false, .. }));
-        assert_eq!(rig.events().last(), Some(&Event::Ended(Ending::Aborted(cause))));
+        assert!(matches!(
+            rig.succeed(),
+            Request::EndTxn {
+                committing: false,
+                ..
+            }
+        ));
+        assert_eq!(
+            rig.events().last(),
+            Some(&Event::Ended(Ending::Aborted(cause)))
+        );
     }
 }
 
@@ -215,7 +300,10 @@ fn transaction_abortable_on_an_abort_is_the_end() {
         rig.complete(id, answer(&request, ErrorCode::TRANSACTION_ABORTABLE));
         assert!(matches!(
             rig.events()[..],
-            [Event::Ended(Ending::Aborted(AbortCause::Requested)), Event::Fatal(_)]
+            [
+                Event::Ended(Ending::Aborted(AbortCause::Requested)),
+                Event::Fatal(_)
+            ]
         ));
     }
 }
@@ -224,7 +312,10 @@ fn transaction_abortable_on_an_abort_is_the_end() {
 fn a_failed_send_that_needs_it_is_followed_by_a_new_epoch_on_tv1() {
     for version in [1, 2] {
         let mut rig = Rig::started(version);
-        let failure = Failure::Abortable { cause: send_refused(), bump: true };
+        let failure = Failure::Abortable {
+            cause: send_refused(),
+            bump: true,
+        };
         rig.manager.fail(rig.now, rig.manager.generation(), failure);
         rig.manager.abort(rig.now).unwrap();
         rig.manager.handle_drained(rig.now);
@@ -233,7 +324,10 @@ fn a_failed_send_that_needs_it_is_followed_by_a_new_epoch_on_tv1() {
             assert_eq!(rig.state(), State::Initializing);
             rig.succeed();
         }
-        assert_eq!((rig.state(), rig.manager.identity()), (State::Ready, identity(1)));
+        assert_eq!(
+            (rig.state(), rig.manager.identity()),
+            (State::Ready, identity(1))
+        );
     }
 }
 
@@ -241,15 +335,23 @@ fn a_failed_send_that_needs_it_is_followed_by_a_new_epoch_on_tv1() {
 fn an_unresolved_batch_is_fenced_out() {
     for version in [1, 2] {
         let mut rig = Rig::started(version);
-        rig.manager.fail(rig.now, rig.manager.generation(), failed_send());
+        rig.manager
+            .fail(rig.now, rig.manager.generation(), failed_send());
         rig.manager.fence_unresolved();
         rig.manager.abort(rig.now).unwrap();
         let expected = identity(0);
         let fence = Request::InitProducerId { expected };
-        assert_eq!(rig.answer(ErrorCode::CONCURRENT_TRANSACTIONS), fence, "without being drained");
+        assert_eq!(
+            rig.answer(ErrorCode::CONCURRENT_TRANSACTIONS),
+            fence,
+            "without being drained"
+        );
         assert_eq!(rig.succeed(), fence);
         let ended = Event::Ended(Ending::Aborted(send_refused()));
-        assert_eq!(rig.news()[1..], [Event::IdentityChanged(identity(1)), ended]);
+        assert_eq!(
+            rig.news()[1..],
+            [Event::IdentityChanged(identity(1)), ended]
+        );
         assert_eq!(rig.state(), State::Ready);
     }
 }
@@ -262,10 +364,20 @@ fn a_tv1_coordinator_that_fenced_its_own_producer_gives_the_epoch_after() {
     rig.answer(ErrorCode::CONCURRENT_TRANSACTIONS);
     assert_eq!(
         rig.answer(ErrorCode::PRODUCER_FENCED),
-        Request::InitProducerId { expected: identity(0) }
+        Request::InitProducerId {
+            expected: identity(0)
+        }
     );
-    assert_eq!(rig.succeed(), Request::InitProducerId { expected: identity(1) });
-    assert_eq!((rig.state(), rig.manager.identity()), (State::Ready, identity(2)));
+    assert_eq!(
+        rig.succeed(),
+        Request::InitProducerId {
+            expected: identity(1)
+        }
+    );
+    assert_eq!(
+        (rig.state(), rig.manager.identity()),
+        (State::Ready, identity(2))
+    );
 }
 
 #[test]
@@ -290,7 +402,10 @@ fn the_epoch_after_is_never_claimed_once_an_end_txn_was_sent() {
     // The coordinator may have completed the abort, and given that epoch to a newer instance.
     let (mut rig, id, request) = Rig::ending(1, false);
     rig.complete(id, answer(&request, ErrorCode::UNKNOWN_PRODUCER_ID));
-    assert!(matches!(rig.answer(ErrorCode::PRODUCER_FENCED), Request::InitProducerId { .. }));
+    assert!(matches!(
+        rig.answer(ErrorCode::PRODUCER_FENCED),
+        Request::InitProducerId { .. }
+    ));
     assert_eq!(rig.manager.fatal_cause(), Some(&FatalCause::Fenced));
 }
 
@@ -317,7 +432,9 @@ fn a_change_of_the_transaction_version_takes_a_new_epoch_first() {
                 rig.manager.set_transaction_version(to);
             }
             assert_eq!(rig.state(), State::Initializing);
-            assert!(matches!(rig.succeed(), Request::InitProducerId { expected } if expected.is_some()));
+            assert!(
+                matches!(rig.succeed(), Request::InitProducerId { expected } if expected.is_some())
+            );
             rig.manager.begin(rig.now).unwrap();
             assert_eq!(rig.manager.is_transaction_v2(), Some(to == 2));
         }
@@ -329,11 +446,20 @@ fn the_transaction_version_holds_until_the_end_of_the_transaction() {
     let mut rig = Rig::begun(1);
     rig.manager.set_transaction_version(2);
     assert_eq!(rig.manager.is_transaction_v2(), Some(false));
-    assert_eq!(rig.manager.add_partition(&partition(0)), AddPartition::Pending);
+    assert_eq!(
+        rig.manager.add_partition(&partition(0)),
+        AddPartition::Pending
+    );
     rig.succeed();
     rig.manager.commit(rig.now).unwrap();
     rig.manager.handle_drained(rig.now);
-    assert!(matches!(rig.request().1, Request::EndTxn { transaction_v2: false, .. }));
+    assert!(matches!(
+        rig.request().1,
+        Request::EndTxn {
+            transaction_v2: false,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -353,10 +479,22 @@ fn a_partition_accepted_before_the_commit_may_still_join() {
         if version == 1 {
             rig.succeed();
         }
-        assert_eq!(rig.manager.add_partition(&partition(0)), AddPartition::Ready);
+        assert_eq!(
+            rig.manager.add_partition(&partition(0)),
+            AddPartition::Ready
+        );
         rig.manager.handle_drained(rig.now);
-        assert_eq!(rig.manager.add_partition(&partition(1)), AddPartition::Refused);
-        assert!(matches!(rig.succeed(), Request::EndTxn { committing: true, .. }));
+        assert_eq!(
+            rig.manager.add_partition(&partition(1)),
+            AddPartition::Refused
+        );
+        assert!(matches!(
+            rig.succeed(),
+            Request::EndTxn {
+                committing: true,
+                ..
+            }
+        ));
     }
 }
 
@@ -364,8 +502,14 @@ fn a_partition_accepted_before_the_commit_may_still_join() {
 fn what_was_registered_may_still_be_sent_to_while_aborting() {
     let mut rig = Rig::started(1);
     rig.manager.abort(rig.now).unwrap();
-    assert_eq!(rig.manager.add_partition(&partition(0)), AddPartition::Ready);
-    assert_eq!(rig.manager.add_partition(&partition(1)), AddPartition::Refused);
+    assert_eq!(
+        rig.manager.add_partition(&partition(0)),
+        AddPartition::Ready
+    );
+    assert_eq!(
+        rig.manager.add_partition(&partition(1)),
+        AddPartition::Refused
+    );
 }
 
 #[test]
@@ -377,7 +521,12 @@ fn a_registration_in_doubt_that_is_then_refused_is_fenced() {
     rig.lose();
     rig.answer(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
     rig.manager.abort(rig.now).unwrap();
-    assert_eq!(rig.succeed(), Request::InitProducerId { expected: identity(0) });
+    assert_eq!(
+        rig.succeed(),
+        Request::InitProducerId {
+            expected: identity(0)
+        }
+    );
 }
 
 #[test]
@@ -385,14 +534,25 @@ fn an_unsupported_request_is_the_end() {
     let (mut rig, id, _) = Rig::ending(2, true);
     rig.complete(id, Outcome::NotSent(unsupported()));
     let request = RequestKind::Commit;
-    assert_eq!(rig.manager.fatal_cause(), Some(&FatalCause::Unsupported { request }));
+    assert_eq!(
+        rig.manager.fatal_cause(),
+        Some(&FatalCause::Unsupported { request })
+    );
 }
 
 #[test]
 fn an_answer_that_does_not_fit_is_the_end_and_hides_no_commit() {
     let (mut rig, id, _) = Rig::ending(2, true);
-    rig.complete(id, Outcome::Answered(Response::AddOffsets { error: ErrorCode::NONE }));
-    assert!(matches!(rig.events()[..], [Event::Ended(Ending::Unknown), Event::Fatal(_)]));
+    rig.complete(
+        id,
+        Outcome::Answered(Response::AddOffsets {
+            error: ErrorCode::NONE,
+        }),
+    );
+    assert!(matches!(
+        rig.events()[..],
+        [Event::Ended(Ending::Unknown), Event::Fatal(_)]
+    ));
 }
 
 #[test]
@@ -400,8 +560,10 @@ fn an_identity_that_is_none_is_no_identity() {
     let mut rig = Rig::new(1);
     rig.manager.initialize(rig.now).unwrap();
     let (id, _) = rig.request();
-    let response =
-        Response::InitProducerId { error: ErrorCode::NONE, identity: ProducerIdentity::NONE };
+    let response = Response::InitProducerId {
+        error: ErrorCode::NONE,
+        identity: ProducerIdentity::NONE,
+    };
     rig.complete(id, Outcome::Answered(response));
     assert_eq!(rig.state(), State::FatalError);
 }
@@ -422,7 +584,10 @@ fn a_commit_given_up_and_then_refused_is_resolved_as_aborted() {
     assert_eq!(rig.manager.give_up(rig.now), GaveUp::Unknown);
     rig.complete(id, answer(&request, ErrorCode::TRANSACTION_ABORTABLE));
     rig.succeed();
-    assert!(matches!(rig.events().last(), Some(Event::Resolved(Ending::Aborted(_)))));
+    assert!(matches!(
+        rig.events().last(),
+        Some(Event::Resolved(Ending::Aborted(_)))
+    ));
 }
 
 #[test]
@@ -430,9 +595,20 @@ fn a_timed_out_commit_on_tv2_is_told_as_timed_out() {
     let (mut rig, id, request) = Rig::ending(2, true);
     rig.sleep(TIMEOUT * 2);
     rig.complete(id, answer(&request, ErrorCode::INVALID_TXN_STATE));
-    assert!(matches!(rig.manager.fatal_cause(), Some(FatalCause::TimedOut { .. })));
+    assert!(matches!(
+        rig.manager.fatal_cause(),
+        Some(FatalCause::TimedOut { .. })
+    ));
 }
 
 fn unsupported() -> SendFailure {
-    SendFailure::Encode(milena_wire::EncodeError)
+    let ours = VersionRange {
+        min: ApiVersion(0),
+        max: ApiVersion(5),
+    };
+    SendFailure::Unsupported(UnsupportedVersion {
+        key: ApiKey::END_TXN,
+        ours,
+        theirs: None,
+    })
 }

@@ -17,17 +17,26 @@ use crate::transaction::{
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Some instant; only differences count.
-#[expect(clippy::disallowed_methods, reason = "a test needs an instant to start from, and reads none again")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test needs an instant to start from, and reads none again"
+)]
 pub(super) fn start() -> Instant {
     Instant::now()
 }
 
 pub(super) fn identity(epoch: i16) -> ProducerIdentity {
-    ProducerIdentity { producer_id: ProducerId(7), epoch: ProducerEpoch(epoch) }
+    ProducerIdentity {
+        producer_id: ProducerId(7),
+        epoch: ProducerEpoch(epoch),
+    }
 }
 
 pub(super) fn partition(index: i32) -> TopicPartition {
-    TopicPartition { topic: Arc::from("t"), partition: index }
+    TopicPartition {
+        topic: Arc::from("t"),
+        partition: index,
+    }
 }
 
 pub(super) fn offsets(group: &str, offset: i64) -> Arc<OffsetsToCommit> {
@@ -37,17 +46,29 @@ pub(super) fn offsets(group: &str, offset: i64) -> Arc<OffsetsToCommit> {
         member: Arc::from("m"),
         instance: None,
     };
-    let committed =
-        CommittedOffset { offset, leader_epoch: LeaderEpoch(1), metadata: Arc::from("") };
-    Arc::new(OffsetsToCommit { group, offsets: vec![(partition(9), committed)] })
+    let committed = CommittedOffset {
+        offset,
+        leader_epoch: LeaderEpoch(1),
+        metadata: Arc::from(""),
+    };
+    Arc::new(OffsetsToCommit {
+        group,
+        offsets: vec![(partition(9), committed)],
+    })
 }
 
 pub(super) fn send_refused() -> AbortCause {
-    AbortCause::SendRefused { partition: partition(0), error: ErrorCode::MESSAGE_TOO_LARGE }
+    AbortCause::SendRefused {
+        partition: partition(0),
+        error: ErrorCode::MESSAGE_TOO_LARGE,
+    }
 }
 
 pub(super) fn failed_send() -> Failure {
-    Failure::Abortable { cause: send_refused(), bump: false }
+    Failure::Abortable {
+        cause: send_refused(),
+        bump: false,
+    }
 }
 
 pub(super) fn unsure() -> Outcome<Response> {
@@ -65,19 +86,38 @@ pub(super) fn answer(request: &Request, error: ErrorCode) -> Outcome<Response> {
     };
     Outcome::Answered(match request {
         Request::InitProducerId { expected } => {
-            let next = if error.is_ok() { identity(expected.epoch.0 + 1) } else { ProducerIdentity::NONE };
-            Response::InitProducerId { error, identity: next }
+            let next = if error.is_ok() {
+                identity(expected.epoch.0 + 1)
+            } else {
+                ProducerIdentity::NONE
+            };
+            Response::InitProducerId {
+                error,
+                identity: next,
+            }
         }
-        Request::AddPartitions { partitions, .. } => {
-            Response::AddPartitions { results: results(&mut partitions.iter().cloned()) }
-        }
+        Request::AddPartitions { partitions, .. } => Response::AddPartitions {
+            results: results(&mut partitions.iter().cloned()),
+        },
         Request::AddOffsets { .. } => Response::AddOffsets { error },
         Request::TxnOffsetCommit { offsets, .. } => Response::TxnOffsetCommit {
-            results: results(&mut offsets.offsets.iter().map(|(partition, _)| partition.clone())),
+            results: results(
+                &mut offsets
+                    .offsets
+                    .iter()
+                    .map(|(partition, _)| partition.clone()),
+            ),
         },
-        Request::EndTxn { identity: used, transaction_v2, .. } => {
+        Request::EndTxn {
+            identity: used,
+            transaction_v2,
+            ..
+        } => {
             let next = (*transaction_v2 && error.is_ok()).then(|| identity(used.epoch.0 + 1));
-            Response::EndTxn { error, identity: next }
+            Response::EndTxn {
+                error,
+                identity: next,
+            }
         }
     })
 }
@@ -97,7 +137,10 @@ impl Rig {
         };
         let mut manager = TransactionManager::new(config, 1);
         manager.set_transaction_version(version);
-        Self { manager, now: start() }
+        Self {
+            manager,
+            now: start(),
+        }
     }
 
     /// Ready, with epoch 0.
@@ -152,7 +195,10 @@ impl Rig {
             return Some((id, request));
         }
         self.now = self.manager.poll_timeout()?;
-        let (id, _, request) = self.manager.poll_request(self.now).expect("its time has come");
+        let (id, _, request) = self
+            .manager
+            .poll_request(self.now)
+            .expect("its time has come");
         Some((id, request))
     }
 

@@ -72,7 +72,10 @@ impl Cluster {
             epoch: -1,
             last_epoch: -1,
             registered: [false; PARTITIONS],
-            logs: std::array::from_fn(|_| Log { epoch: -1, ..Log::default() }),
+            logs: std::array::from_fn(|_| Log {
+                epoch: -1,
+                ..Log::default()
+            }),
         }
     }
 
@@ -124,13 +127,22 @@ impl Cluster {
     /// A batch of records, or offsets, of transaction `tag`. Whether it is one of TV2 is told by its
     /// request's version, whatever is finalized.
     pub(super) fn append(&mut self, batch: Batch) -> Result<(), ErrorCode> {
-        let Batch { epoch, partition, tag, v2 } = batch;
+        let Batch {
+            epoch,
+            partition,
+            tag,
+            v2,
+        } = batch;
         if epoch < self.logs[partition].epoch {
             return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
         }
         if v2 {
             self.register(epoch, partition).map_err(|error| {
-                if error == ErrorCode::PRODUCER_FENCED { ErrorCode::INVALID_PRODUCER_EPOCH } else { error }
+                if error == ErrorCode::PRODUCER_FENCED {
+                    ErrorCode::INVALID_PRODUCER_EPOCH
+                } else {
+                    error
+                }
             })?;
         } else if self.rules.verify {
             if epoch != self.epoch {
@@ -150,7 +162,11 @@ impl Cluster {
 
     pub(super) fn end(&mut self, end: EndTxn) -> Result<Option<i16>, ErrorCode> {
         let EndTxn { epoch, commit, v2 } = end;
-        if v2 { self.end_v2(epoch, commit).map(Some) } else { self.end_v1(epoch, commit).map(|()| None) }
+        if v2 {
+            self.end_v2(epoch, commit).map(Some)
+        } else {
+            self.end_v1(epoch, commit).map(|()| None)
+        }
     }
 
     fn end_v1(&mut self, epoch: i16, commit: bool) -> Result<(), ErrorCode> {
@@ -163,8 +179,12 @@ impl Cluster {
                 Ok(())
             }
             Stage::Complete { commit: was } if was == commit => Ok(()),
-            Stage::Prepare { commit: was } if was == commit => Err(ErrorCode::CONCURRENT_TRANSACTIONS),
-            Stage::Complete { .. } | Stage::Prepare { .. } | Stage::Empty => Err(ErrorCode::INVALID_TXN_STATE),
+            Stage::Prepare { commit: was } if was == commit => {
+                Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+            }
+            Stage::Complete { .. } | Stage::Prepare { .. } | Stage::Empty => {
+                Err(ErrorCode::INVALID_TXN_STATE)
+            }
         }
     }
 
@@ -183,8 +203,12 @@ impl Cluster {
             Stage::Complete { commit: was } if retry && was == commit => Ok(self.epoch),
             Stage::Complete { .. } if !retry && !commit => Ok(self.prepare_v2(false)),
             Stage::Empty if !commit => Ok(self.prepare_v2(false)),
-            Stage::Prepare { commit: was } if was == commit => Err(ErrorCode::CONCURRENT_TRANSACTIONS),
-            Stage::Complete { .. } | Stage::Prepare { .. } | Stage::Empty => Err(ErrorCode::INVALID_TXN_STATE),
+            Stage::Prepare { commit: was } if was == commit => {
+                Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+            }
+            Stage::Complete { .. } | Stage::Prepare { .. } | Stage::Empty => {
+                Err(ErrorCode::INVALID_TXN_STATE)
+            }
         }
     }
 
@@ -197,7 +221,9 @@ impl Cluster {
 
     /// The markers of the transaction that is being ended are written.
     pub(super) fn write_markers(&mut self) {
-        let Stage::Prepare { commit } = self.stage else { return };
+        let Stage::Prepare { commit } = self.stage else {
+            return;
+        };
         for (log, registered) in self.logs.iter_mut().zip(&mut self.registered) {
             if std::mem::take(registered) {
                 log.mark(self.epoch, commit);
@@ -211,7 +237,11 @@ impl Log {
     fn mark(&mut self, epoch: i16, commit: bool) {
         self.epoch = epoch;
         self.joined |= commit && self.open.len() > 1;
-        let decided = if commit { &mut self.committed } else { &mut self.aborted };
+        let decided = if commit {
+            &mut self.committed
+        } else {
+            &mut self.aborted
+        };
         decided.append(&mut self.open);
         decided.sort_unstable();
         decided.dedup();

@@ -8,11 +8,9 @@
 mod coordinator;
 mod world;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
-
-use rustc_hash::FxHashMap;
 
 use self::coordinator::Rules;
 use self::world::{Action, World};
@@ -23,11 +21,24 @@ use super::rig::start;
 /// away: as many in all, of any kind and at any time.
 const FAULTS: u8 = 3;
 
-const V1: Rules = Rules { v2: false, verify: true, switches: false };
-const V1_UNVERIFIED: Rules = Rules { verify: false, ..V1 };
+const V1: Rules = Rules {
+    v2: false,
+    verify: true,
+    switches: false,
+};
+const V1_UNVERIFIED: Rules = Rules {
+    verify: false,
+    ..V1
+};
 const V2: Rules = Rules { v2: true, ..V1 };
-const UPGRADE: Rules = Rules { switches: true, ..V1 };
-const DOWNGRADE: Rules = Rules { switches: true, ..V2 };
+const UPGRADE: Rules = Rules {
+    switches: true,
+    ..V1
+};
+const DOWNGRADE: Rules = Rules {
+    switches: true,
+    ..V2
+};
 
 #[test]
 fn tv1_no_order_of_events_tears_a_transaction() {
@@ -61,7 +72,8 @@ fn no_order_of_many_events_tears_a_transaction() {
 #[test]
 fn without_faults_everything_ends_as_asked() {
     for rules in [V1, V1_UNVERIFIED, V2, UPGRADE, DOWNGRADE] {
-        let ends = explore(rules, 0, Sabotage::None).unwrap_or_else(|violation| panic!("{violation}"));
+        let ends =
+            explore(rules, 0, Sabotage::None).unwrap_or_else(|violation| panic!("{violation}"));
         assert!(!ends.is_empty() && ends.iter().all(World::all_went_well));
     }
 }
@@ -70,7 +82,10 @@ fn without_faults_everything_ends_as_asked() {
 fn control_tv1_with_the_same_epoch_after_an_unanswered_end_txn_is_found() {
     // KAFKA-17754: the late EndTxn ends the next transaction half way.
     let found = violation(V1, Sabotage::NoBump);
-    assert!(found.contains("transaction 1") && found.contains("Late Markers"), "{found}");
+    assert!(
+        found.contains("transaction 1") && found.contains("Late Markers"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -90,7 +105,10 @@ fn control_an_unresolved_batch_that_is_not_fenced_out_is_found() {
 #[test]
 fn control_a_claim_to_the_epoch_of_a_newer_instance_is_found() {
     let found = violation(V2, Sabotage::ClaimAlways);
-    assert!(found.contains("an older instance fenced a newer one"), "{found}");
+    assert!(
+        found.contains("an older instance fenced a newer one"),
+        "{found}"
+    );
 }
 
 fn assert_whole(rules: Rules, faults: u8) {
@@ -109,7 +127,7 @@ fn violation(rules: Rules, sabotage: Sabotage) -> String {
 /// All states from the start, breadth first.
 struct Search {
     /// Index by hash: 64 bits suffice for the few hundred thousand states there are.
-    known: FxHashMap<u64, usize>,
+    known: BTreeMap<u64, usize>,
     /// How each state was first reached.
     origin: Vec<Option<(usize, Action)>>,
     /// Predecessors of each state but for faults: what an end is reached by must need none.
@@ -119,7 +137,7 @@ struct Search {
 
 fn explore(rules: Rules, faults: u8, sabotage: Sabotage) -> Result<Vec<World>, String> {
     let mut search = Search {
-        known: FxHashMap::default(),
+        known: BTreeMap::new(),
         origin: Vec::new(),
         before: Vec::new(),
         frontier: VecDeque::new(),
@@ -129,7 +147,9 @@ fn explore(rules: Rules, faults: u8, sabotage: Sabotage) -> Result<Vec<World>, S
     let mut worlds = Vec::new();
     while let Some((index, world)) = search.frontier.pop_front() {
         if world.is_over() {
-            world.check_over().map_err(|violation| search.tell(index, &violation))?;
+            world
+                .check_over()
+                .map_err(|violation| search.tell(index, &violation))?;
             ends.push(index);
             worlds.push(world.clone());
         }
@@ -155,7 +175,9 @@ impl Search {
         if index == next {
             self.origin.push(origin);
             self.before.push(Vec::new());
-            world.check().map_err(|violation| self.tell(index, &violation))?;
+            world
+                .check()
+                .map_err(|violation| self.tell(index, &violation))?;
             self.frontier.push_back((index, world));
         }
         Ok(index)

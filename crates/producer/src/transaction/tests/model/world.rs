@@ -121,17 +121,50 @@ enum Intruder {
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let manager = &self.manager;
-        (&manager.phase, manager.identity, manager.spoken, manager.transaction_version).hash(state);
-        manager.in_flight.as_ref().map(|request| &request.work).hash(state);
-        self.in_flight.as_ref().map(|(_, _, handed_over)| handed_over).hash(state);
-        (self.step, self.may_send, self.current, &self.claims, &self.acknowledged, self.failed, self.unresolved).hash(state);
-        (&self.cluster, late_key(self.late.as_ref()), self.late_batch, self.faults, self.intruder).hash(state);
+        (
+            &manager.phase,
+            manager.identity,
+            manager.spoken,
+            manager.transaction_version,
+        )
+            .hash(state);
+        manager
+            .in_flight
+            .as_ref()
+            .map(|request| &request.work)
+            .hash(state);
+        self.in_flight
+            .as_ref()
+            .map(|(_, _, handed_over)| handed_over)
+            .hash(state);
+        (
+            self.step,
+            self.may_send,
+            self.current,
+            &self.claims,
+            &self.acknowledged,
+            self.failed,
+            self.unresolved,
+        )
+            .hash(state);
+        (
+            &self.cluster,
+            late_key(self.late.as_ref()),
+            self.late_batch,
+            self.faults,
+            self.intruder,
+        )
+            .hash(state);
     }
 }
 
 impl World {
     pub(super) fn new(rules: Rules, faults: u8, sabotage: Sabotage, now: Instant) -> Self {
-        let at_once = Backoff { initial: Duration::ZERO, max: Duration::ZERO, ..Backoff::default() };
+        let at_once = Backoff {
+            initial: Duration::ZERO,
+            max: Duration::ZERO,
+            ..Backoff::default()
+        };
         let config = TransactionConfig {
             retry: at_once,
             retry_soon: at_once,
@@ -186,8 +219,12 @@ impl World {
         if self.faults > 0 && self.cluster.stage == Stage::Ongoing {
             actions.push(Action::Timeout);
         }
-        let may_ask = !matches!(self.cluster.stage, Stage::Prepare { .. }) && self.manager.identity().is_some();
-        if may_ask && (self.intruder == Intruder::Asking || self.intruder == Intruder::Absent && self.faults > 0) {
+        let may_ask = !matches!(self.cluster.stage, Stage::Prepare { .. })
+            && self.manager.identity().is_some();
+        if may_ask
+            && (self.intruder == Intruder::Asking
+                || self.intruder == Intruder::Absent && self.faults > 0)
+        {
             actions.push(Action::Intrude);
         }
         actions
@@ -200,7 +237,8 @@ impl World {
             Step::Send(_) => {
                 let ready = self.may_send;
                 // A TV2 leader asks again until the transaction before is completed.
-                let busy = self.manager.is_transaction_v2() == Some(true) && matches!(self.cluster.stage, Stage::Prepare { .. });
+                let busy = self.manager.is_transaction_v2() == Some(true)
+                    && matches!(self.cluster.stage, Stage::Prepare { .. });
                 if ready != AddPartition::Pending && !busy {
                     actions.push(Action::Send(SendFate::Delivered));
                 }
@@ -222,7 +260,9 @@ impl World {
     }
 
     fn network_actions(&self, actions: &mut Vec<Action>) {
-        let Some((_, request, handed_over)) = &self.in_flight else { return };
+        let Some((_, request, handed_over)) = &self.in_flight else {
+            return;
+        };
         actions.push(Action::Exchange(Fate::Answered));
         if self.faults == 0 {
             return;
@@ -230,7 +270,14 @@ impl World {
         if !handed_over {
             actions.extend([Action::HandOver, Action::Exchange(Fate::NotSent)]);
         }
-        actions.extend([Fate::RequestLost, Fate::AnswerLost, Fate::AnsweredNotCoordinator].map(Action::Exchange));
+        actions.extend(
+            [
+                Fate::RequestLost,
+                Fate::AnswerLost,
+                Fate::AnsweredNotCoordinator,
+            ]
+            .map(Action::Exchange),
+        );
         let may_be_late = match request {
             // A first InitProducerId is of a new instance whenever it comes: that is its purpose.
             Request::InitProducerId { expected } => expected.is_some(),
@@ -242,7 +289,13 @@ impl World {
         if may_be_late && self.late.is_none() {
             actions.extend([Fate::Delayed, Fate::AnswerLostAndLateCopy].map(Action::Exchange));
             // Where the epoch stays, nothing a client does could help against this one.
-            if matches!(request, Request::EndTxn { transaction_v2: true, .. }) {
+            if matches!(
+                request,
+                Request::EndTxn {
+                    transaction_v2: true,
+                    ..
+                }
+            ) {
                 actions.push(Action::Exchange(Fate::AnsweredAndLateCopy));
             }
         }
@@ -286,8 +339,13 @@ impl World {
             Action::Timeout => self.cluster.fence(),
             Action::Switch => {
                 let rules = &mut self.cluster.rules;
-                *rules = Rules { v2: !rules.v2, switches: false, ..*rules };
-                self.manager.set_transaction_version(if rules.v2 { 2 } else { 1 });
+                *rules = Rules {
+                    v2: !rules.v2,
+                    switches: false,
+                    ..*rules
+                };
+                self.manager
+                    .set_transaction_version(if rules.v2 { 2 } else { 1 });
             }
             Action::Intrude => {
                 self.intruder = match self.cluster.init_producer_id(-1) {
@@ -304,7 +362,12 @@ impl World {
         let tag = self.current;
         let epoch = self.manager.identity().epoch.0;
         let v2 = self.manager.is_transaction_v2() == Some(true);
-        let batch = Batch { epoch, partition: index, tag, v2 };
+        let batch = Batch {
+            epoch,
+            partition: index,
+            tag,
+            v2,
+        };
         if self.may_send == AddPartition::Refused {
             self.step = Step::Decide;
             return;
@@ -322,16 +385,30 @@ impl World {
         let cause = match result {
             Ok(()) if !unresolved => {
                 self.acknowledged[usize::from(tag)][index] = true;
-                self.step = if index == 0 { Step::Send(1) } else { Step::SendOffsets };
+                self.step = if index == 0 {
+                    Step::Send(1)
+                } else {
+                    Step::SendOffsets
+                };
                 return;
             }
-            Ok(()) => AbortCause::SendExpired { partition: partition(index as i32), unresolved },
-            Err(error) => AbortCause::SendRefused { partition: partition(index as i32), error },
+            Ok(()) => AbortCause::SendExpired {
+                partition: partition(index as i32),
+                unresolved,
+            },
+            Err(error) => AbortCause::SendRefused {
+                partition: partition(index as i32),
+                error,
+            },
         };
         self.failed[usize::from(tag)] = true;
         let bump = matches!(&cause, AbortCause::SendRefused { error, .. } if *error == ErrorCode::INVALID_PRODUCER_EPOCH);
-        self.manager.fail(self.now, generation, Failure::Abortable { cause, bump });
-        let sabotaged = matches!(self.manager.sabotage, Sabotage::NoFence | Sabotage::CommitDespiteFailure);
+        self.manager
+            .fail(self.now, generation, Failure::Abortable { cause, bump });
+        let sabotaged = matches!(
+            self.manager.sabotage,
+            Sabotage::NoFence | Sabotage::CommitDespiteFailure
+        );
         if unresolved && !sabotaged {
             self.unresolved = true;
             self.manager.fence_unresolved();
@@ -341,7 +418,10 @@ impl World {
 
     fn send_offsets(&mut self) {
         let tag = self.current;
-        self.step = match self.manager.send_offsets(self.now, offsets("g", i64::from(tag))) {
+        self.step = match self
+            .manager
+            .send_offsets(self.now, offsets("g", i64::from(tag)))
+        {
             Ok(()) => Step::ExpectOffsets,
             Err(_) => Step::Decide,
         };
@@ -370,8 +450,13 @@ impl World {
         if fate != Fate::NotSent {
             self.hand_over();
         }
-        let Some((id, request, _)) = self.in_flight.take() else { return };
-        if matches!(fate, Fate::Delayed | Fate::AnswerLostAndLateCopy | Fate::AnsweredAndLateCopy) {
+        let Some((id, request, _)) = self.in_flight.take() else {
+            return;
+        };
+        if matches!(
+            fate,
+            Fate::Delayed | Fate::AnswerLostAndLateCopy | Fate::AnsweredAndLateCopy
+        ) {
             self.late = Some(request.clone());
         }
         let outcome = match fate {
@@ -394,21 +479,38 @@ impl World {
         let cluster = &mut self.cluster;
         let code = |result: Result<(), ErrorCode>| result.err().unwrap_or(ErrorCode::NONE);
         match request {
-            Request::InitProducerId { expected } => match cluster.init_producer_id(expected.epoch.0) {
-                Ok(epoch) => Response::InitProducerId { error: ErrorCode::NONE, identity: identity(epoch) },
-                Err(error) => Response::InitProducerId { error, identity: milena_cluster::ProducerIdentity::NONE },
-            },
-            Request::AddPartitions { identity, partitions } => {
+            Request::InitProducerId { expected } => {
+                match cluster.init_producer_id(expected.epoch.0) {
+                    Ok(epoch) => Response::InitProducerId {
+                        error: ErrorCode::NONE,
+                        identity: identity(epoch),
+                    },
+                    Err(error) => Response::InitProducerId {
+                        error,
+                        identity: milena_cluster::ProducerIdentity::NONE,
+                    },
+                }
+            }
+            Request::AddPartitions {
+                identity,
+                partitions,
+            } => {
                 let results = partitions.iter().map(|partition| {
                     let result = cluster.register(identity.epoch.0, partition.partition as usize);
                     (partition.clone(), code(result))
                 });
-                Response::AddPartitions { results: results.collect() }
+                Response::AddPartitions {
+                    results: results.collect(),
+                }
             }
-            Request::AddOffsets { identity, .. } => {
-                Response::AddOffsets { error: code(cluster.register(identity.epoch.0, OFFSETS)) }
-            }
-            Request::TxnOffsetCommit { identity, offsets, transaction_v2 } => {
+            Request::AddOffsets { identity, .. } => Response::AddOffsets {
+                error: code(cluster.register(identity.epoch.0, OFFSETS)),
+            },
+            Request::TxnOffsetCommit {
+                identity,
+                offsets,
+                transaction_v2,
+            } => {
                 let (partition, committed) = &offsets.offsets[0];
                 let batch = Batch {
                     epoch: identity.epoch.0,
@@ -417,12 +519,22 @@ impl World {
                     v2: *transaction_v2,
                 };
                 let result = cluster.append(batch);
-                Response::TxnOffsetCommit { results: vec![(partition.clone(), code(result))] }
+                Response::TxnOffsetCommit {
+                    results: vec![(partition.clone(), code(result))],
+                }
             }
             Request::EndTxn { .. } => {
-                match end_txn(request).map_or(Err(ErrorCode::INVALID_REQUEST), |end| cluster.end(end)) {
-                    Ok(epoch) => Response::EndTxn { error: ErrorCode::NONE, identity: epoch.map(identity) },
-                    Err(error) => Response::EndTxn { error, identity: None },
+                match end_txn(request)
+                    .map_or(Err(ErrorCode::INVALID_REQUEST), |end| cluster.end(end))
+                {
+                    Ok(epoch) => Response::EndTxn {
+                        error: ErrorCode::NONE,
+                        identity: epoch.map(identity),
+                    },
+                    Err(error) => Response::EndTxn {
+                        error,
+                        identity: None,
+                    },
                 }
             }
         }
@@ -437,7 +549,10 @@ impl World {
             self.may_send = self.manager.add_partition(&partition(index as i32));
         }
         if self.in_flight.is_none() {
-            self.in_flight = self.manager.poll_request(self.now).map(|(id, _, request)| (id, request, false));
+            self.in_flight = self
+                .manager
+                .poll_request(self.now)
+                .map(|(id, _, request)| (id, request, false));
         }
     }
 
@@ -455,7 +570,11 @@ impl World {
             Event::Ended(ending) | Event::Resolved(ending) => {
                 self.claims[usize::from(self.current)] = Claim::Said(ending);
                 self.current += 1;
-                self.step = if self.current == TRANSACTIONS { Step::Over } else { Step::Begin };
+                self.step = if self.current == TRANSACTIONS {
+                    Step::Over
+                } else {
+                    Step::Begin
+                };
             }
             Event::Fatal(_) => self.step = Step::Over,
             _ => {}
@@ -474,19 +593,27 @@ impl World {
                 return Err(format!("transaction {tag} is torn"));
             }
             if committed && matches!(claim, Claim::Said(Ending::Aborted(_))) {
-                return Err(format!("transaction {tag} was said to be aborted, and is committed"));
+                return Err(format!(
+                    "transaction {tag} was said to be aborted, and is committed"
+                ));
             }
             if *claim == Claim::Said(Ending::Committed) {
                 if aborted {
-                    return Err(format!("transaction {tag} was said to be committed, and is aborted"));
+                    return Err(format!(
+                        "transaction {tag} was said to be committed, and is aborted"
+                    ));
                 }
                 if self.failed[usize::from(tag)] {
-                    return Err(format!("transaction {tag} is committed in spite of a failed send"));
+                    return Err(format!(
+                        "transaction {tag} is committed in spite of a failed send"
+                    ));
                 }
                 for (index, log) in logs.iter().enumerate() {
                     let there = log.committed.contains(&tag);
                     if quiet && self.acknowledged[usize::from(tag)][index] && !there {
-                        return Err(format!("partition {index} lacks a record of committed transaction {tag}"));
+                        return Err(format!(
+                            "partition {index} lacks a record of committed transaction {tag}"
+                        ));
                     }
                 }
             }
@@ -535,9 +662,15 @@ fn late_key(request: Option<&Request>) -> Option<String> {
 
 fn end_txn(request: &Request) -> Option<EndTxn> {
     match request {
-        Request::EndTxn { identity, committing, transaction_v2 } => {
-            Some(EndTxn { epoch: identity.epoch.0, commit: *committing, v2: *transaction_v2 })
-        }
+        Request::EndTxn {
+            identity,
+            committing,
+            transaction_v2,
+        } => Some(EndTxn {
+            epoch: identity.epoch.0,
+            commit: *committing,
+            v2: *transaction_v2,
+        }),
         _ => None,
     }
 }

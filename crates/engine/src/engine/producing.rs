@@ -1,0 +1,735 @@
+//! A producer's partitions: from queues to links and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use milena_cluster::{BrokerAddress, LeaderEpoch, NodeId, Outcome, SendFailure, TopicPartition};
+use milena_producer::transaction::TransactionConfig;
+use milena_producer::{
+    Accumulator, BatchId, Completion, PartitionQueue, PartitionSender, ProduceAnswer, SealedJob,
+    SenderEvent, SenderFailure,
+};
+use milena_wire::messages::ProduceResponse;
+use milena_wire::{ErrorCode, Payload, Uuid};
+
+use super::requests::{self, ProducePart};
+use super::transactions::TransactionCore;
+use super::{Engine, Owner};
+use crate::command::{OpenedProducer, ProducerSettings, TopicUnavailable};
+use crate::driver::Action;
+use crate::job::Job;
+use crate::reply::Reply;
+use crate::router::{CallId, CallOutcome, Purpose};
+
+mod identity;
+use identity::IdempotentIdentity;
+
+/// One batch of a Produce request in flight.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    slot: usize,
+    batch: BatchId,
+    partition: TopicPartition,
+    topic_id: Uuid,
+}
+
+#[derive(Debug)]
+pub(super) struct ProducerCore {
+    index: usize,
+    accumulator: Arc<Accumulator>,
+    settings: ProducerSettings,
+    pub(super) partitions: Vec<PartitionCore>,
+    /// Partitions with news from their queue, their sender or their timer.
+    dirty: BTreeSet<usize>,
+    /// Partitions that may have a batch to send, once a link has room.
+    sendable: BTreeSet<usize>,
+    timers: BTreeSet<(Instant, usize)>,
+    pub(super) identity: Identity,
+    topic_waiters: Vec<(Arc<str>, Reply<Result<(), TopicUnavailable>>)>,
+    seeds: fastrand::Rng,
+    /// Which slot goes first into the next request, so that low numbers do not starve high ones.
+    turn: usize,
+    closing: bool,
+    unlingered: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct PartitionCore {
+    pub(super) partition: TopicPartition,
+    queue: Arc<PartitionQueue>,
+    pub(super) sender: PartitionSender,
+    timer: Option<Instant>,
+    /// The calls that carry its batches, to take one back.
+    calls: BTreeMap<BatchId, CallId>,
+}
+
+#[derive(Debug)]
+pub(super) enum Identity {
+    Idempotent(IdempotentIdentity),
+    Transactional(Box<TransactionCore>),
+}
+
+impl Engine {
+    pub(super) fn open_producer(
+        &mut self,
+        settings: ProducerSettings,
+        transactional: Option<TransactionConfig>,
+        reply: Reply<OpenedProducer>,
+    ) {
+        let index = self.next_index();
+        let accumulator = Arc::new(Accumulator::new(
+            settings.accumulator.clone(),
+            transactional.is_some(),
+        ));
+        let identity = match transactional {
+            None => Identity::Idempotent(IdempotentIdentity::new(
+                self.config.retry,
+                self.seeds.u64(..),
+            )),
+            Some(config) => Identity::Transactional(Box::new(TransactionCore::new(
+                config,
+                &self.features,
+                self.seeds.u64(..),
+            ))),
+        };
+        let core = ProducerCore {
+            index,
+            accumulator: Arc::clone(&accumulator),
+            settings,
+            partitions: Vec::new(),
+            dirty: BTreeSet::new(),
+            sendable: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            identity,
+            topic_waiters: Vec::new(),
+            seeds: fastrand::Rng::with_seed(self.seeds.u64(..)),
+            turn: 0,
+            closing: false,
+            unlingered: false,
+        };
+        self.producers.insert(index, core);
+        reply.send(OpenedProducer { index, accumulator });
+    }
+
+    /// Its last handle is gone: what was accepted goes out, an open transaction is aborted, and then it goes too.
+    pub(super) fn close_producer(&mut self, now: Instant, producer: usize) {
+        let Some(core) = self.producers.get_mut(&producer) else {
+            return;
+        };
+        core.closing = true;
+        core.unlingered = true;
+        core.mark_all_dirty();
+        self.abandon_open_transaction(now, producer);
+    }
+
+    pub(super) fn want_topic(
+        &mut self,
+        producer: usize,
+        topic: Arc<str>,
+        reply: Reply<Result<(), TopicUnavailable>>,
+    ) {
+        self.metadata.want_topic(&topic);
+        let Some(core) = self.producers.get_mut(&producer) else {
+            return;
+        };
+        core.topic_waiters
+            .retain(|(_, waiter)| !waiter.is_abandoned());
+        core.topic_waiters.push((topic, reply));
+        self.publish_topics();
+    }
+
+    /// Makes what metadata knows of topics known to the senders that wait for them.
+    pub(super) fn publish_topics(&mut self) {
+        for core in self.producers.values_mut() {
+            core.publish_topics(&self.metadata, self.config.retry);
+        }
+    }
+
+    pub(super) fn flush(
+        &mut self,
+        now: Instant,
+        producer: usize,
+        reply: Reply<Vec<Arc<Completion>>>,
+    ) {
+        let Some(core) = self.producers.get_mut(&producer) else {
+            return;
+        };
+        let mut completions = Vec::new();
+        for slot in 0..core.partitions.len() {
+            core.take_in(now, slot, &mut self.router, Intake::Everything);
+            completions.extend(core.partitions[slot].sender.completions());
+        }
+        reply.send(completions);
+    }
+
+    pub(super) fn advance_producers(&mut self, now: Instant, fresh: bool) -> bool {
+        let mut moved = false;
+        let indexes: Vec<usize> = self.producers.keys().copied().collect();
+        for index in indexes {
+            moved |= self.advance_transaction(now, index);
+            let Some(core) = self.producers.get_mut(&index) else {
+                continue;
+            };
+            let news = core.accumulator.take_announced();
+            core.dirty.extend(news);
+            let touched = !core.dirty.is_empty();
+            while let Some(slot) = core.dirty.pop_first() {
+                core.take_in(now, slot, &mut self.router, Intake::WhatIsReady);
+                core.sendable.insert(slot);
+            }
+            moved |= touched;
+            moved |= self.handle_sender_events(now, index);
+            moved |= self.ask_identity(now, index);
+            if touched || fresh {
+                moved |= self.send_batches(now, index);
+            }
+            self.reap_producer(index);
+        }
+        moved
+    }
+
+    fn handle_sender_events(&mut self, now: Instant, index: usize) -> bool {
+        let Some(core) = self.producers.get_mut(&index) else {
+            return false;
+        };
+        let mut events = Vec::new();
+        let mut bumps = false;
+        for (slot, partition) in core.partitions.iter_mut().enumerate() {
+            while let Some(event) = partition.sender.poll_event() {
+                events.push((slot, event));
+            }
+            if partition.sender.poll_bump() {
+                bumps = true;
+                core.dirty.insert(slot);
+            }
+        }
+        if bumps && let Identity::Idempotent(identity) = &mut core.identity {
+            identity.bump();
+        }
+        let moved = bumps || !events.is_empty();
+        for (slot, event) in events {
+            self.handle_sender_event(now, index, slot, event);
+        }
+        moved
+    }
+
+    fn handle_sender_event(&mut self, now: Instant, index: usize, slot: usize, event: SenderEvent) {
+        match event {
+            SenderEvent::RefreshMetadata => self.metadata.request_refresh(),
+            SenderEvent::Failed(failure) => self.send_failed(now, index, slot, failure),
+            SenderEvent::Recall(batch) => {
+                let call = self
+                    .producers
+                    .get(&index)
+                    .and_then(|core| core.partitions[slot].calls.get(&batch).copied());
+                if let Some(call) = call
+                    && self.router.recall(call)
+                    && let Some(Owner::Produce { producer, parts }) = self.calls.remove(&call)
+                {
+                    self.settle_produce(
+                        now,
+                        producer,
+                        &parts,
+                        &Outcome::NotSent(SendFailure::RequestTimedOut),
+                    );
+                    if let Some(core) = self.producers.get_mut(&index) {
+                        core.partitions[slot].sender.handle_timeout(now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fills requests for every leader whose link has room: one batch of each partition that has one.
+    fn send_batches(&mut self, now: Instant, index: usize) -> bool {
+        let Some(core) = self.producers.get_mut(&index) else {
+            return false;
+        };
+        let mut leaders: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+        let mut leaderless = false;
+        core.sendable
+            .retain(|slot| !core.partitions[*slot].sender.is_drained());
+        for slot in &core.sendable {
+            match self.metadata.leader(&core.partitions[*slot].partition) {
+                Some((node, _)) => leaders.entry(node).or_default().push(*slot),
+                None => leaderless = true,
+            }
+        }
+        if leaderless {
+            self.metadata.request_refresh();
+        }
+        let mut moved = false;
+        for (node, slots) in leaders {
+            let Some(target) = self.node_target(node) else {
+                self.metadata.request_refresh();
+                continue;
+            };
+            while let Some(link) = self.router.ready_link(now, target, Purpose::Produce) {
+                let Some(core) = self.producers.get_mut(&index) else {
+                    break;
+                };
+                let parts = core.fill_request(now, link.0, &slots, &self.metadata);
+                if parts.is_empty() {
+                    break;
+                }
+                moved = true;
+                self.hand_over_produce(now, index, link, parts);
+            }
+        }
+        moved
+    }
+
+    fn hand_over_produce(
+        &mut self,
+        now: Instant,
+        index: usize,
+        link: crate::driver::LinkId,
+        filled: Vec<(Part, Payload)>,
+    ) {
+        let Some(core) = self.producers.get(&index) else {
+            return;
+        };
+        let transaction = match &core.identity {
+            Identity::Idempotent(_) => None,
+            Identity::Transactional(transaction) => {
+                Some((transaction.transactional_id(), transaction.is_v2()))
+            }
+        };
+        let parts: Vec<Part> = filled.iter().map(|(part, _)| part.clone()).collect();
+        let records = filled
+            .into_iter()
+            .map(|(part, records)| ProducePart {
+                partition: part.partition,
+                topic_id: part.topic_id,
+                records,
+            })
+            .collect();
+        let request = requests::produce(transaction, self.config.request_timeout, records);
+        let call = self.call(
+            now,
+            request,
+            Owner::Produce {
+                producer: index,
+                parts: parts.clone(),
+            },
+        );
+        let id = call.id;
+        self.router.hand_over(now, link, call);
+        if let Some(core) = self.producers.get_mut(&index) {
+            for part in parts {
+                core.partitions[part.slot].calls.insert(part.batch, id);
+            }
+        }
+    }
+
+    pub(super) fn handle_produce(
+        &mut self,
+        now: Instant,
+        producer: usize,
+        parts: Vec<Part>,
+        outcome: &CallOutcome,
+    ) {
+        let decoded = self.decode::<ProduceResponse<'_>>(now, outcome);
+        match decoded {
+            Outcome::NotSent(failure) => {
+                self.settle_produce(now, producer, &parts, &Outcome::NotSent(failure))
+            }
+            Outcome::Unsure(failure) => {
+                self.settle_produce(now, producer, &parts, &Outcome::Unsure(failure))
+            }
+            Outcome::Answered((_, response)) => {
+                self.learn_leaders(now, &parts, &response);
+                for part in &parts {
+                    // An answer that does not name the partition says nothing about it.
+                    let outcome = match find_answer(&response, part) {
+                        Some(answer) => Outcome::Answered(answer),
+                        None => Outcome::Unsure(SendFailure::BadAnswer),
+                    };
+                    self.settle_part(now, producer, part, outcome);
+                }
+            }
+        }
+    }
+
+    fn settle_produce(
+        &mut self,
+        now: Instant,
+        producer: usize,
+        parts: &[Part],
+        outcome: &Outcome<()>,
+    ) {
+        for part in parts {
+            let outcome = match outcome {
+                // Waiting would not help: no version in common, or a request that cannot be written.
+                Outcome::NotSent(SendFailure::Unsupported(_) | SendFailure::Encode(_)) => {
+                    Outcome::Answered(ProduceAnswer {
+                        error: ErrorCode::UNSUPPORTED_VERSION,
+                        base_offset: -1,
+                        log_append_time: -1,
+                    })
+                }
+                Outcome::NotSent(failure) => Outcome::NotSent(failure.clone()),
+                Outcome::Unsure(failure) => Outcome::Unsure(failure.clone()),
+                Outcome::Answered(()) => continue,
+            };
+            self.settle_part(now, producer, part, outcome);
+        }
+    }
+
+    fn settle_part(
+        &mut self,
+        now: Instant,
+        producer: usize,
+        part: &Part,
+        outcome: Outcome<ProduceAnswer>,
+    ) {
+        if let Some(core) = self.producers.get_mut(&producer)
+            && let Some(partition) = core.partitions.get_mut(part.slot)
+        {
+            partition.calls.remove(&part.batch);
+            partition.sender.handle_outcome(now, part.batch, outcome);
+            core.dirty.insert(part.slot);
+        }
+    }
+
+    /// KIP-951: the broker that leads no more names the one that does.
+    fn learn_leaders(&mut self, now: Instant, parts: &[Part], response: &ProduceResponse<'_>) {
+        let _ = now;
+        for part in parts {
+            let Some(leader) = answers(response, part)
+                .map(|answer| &answer.current_leader)
+                .find(|leader| leader.leader_id >= 0)
+            else {
+                continue;
+            };
+            let endpoint = response
+                .node_endpoints
+                .iter()
+                .find(|node| node.node_id == leader.leader_id);
+            let address = endpoint.and_then(|node| {
+                Some(BrokerAddress {
+                    host: Arc::from(node.host),
+                    port: u16::try_from(node.port).ok()?,
+                })
+            });
+            self.metadata.handle_leader_hint(
+                &part.partition,
+                NodeId(leader.leader_id),
+                LeaderEpoch(leader.leader_epoch),
+                address,
+            );
+        }
+        self.router.set_nodes(
+            self.metadata
+                .nodes()
+                .map(|(node, address)| (node, address.clone())),
+        );
+    }
+
+    fn reap_producer(&mut self, index: usize) {
+        if self
+            .producers
+            .get(&index)
+            .is_some_and(|core| core.closing && core.is_settled())
+        {
+            self.producers.remove(&index);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intake {
+    /// As much as the window has room for, of what is full or has lingered.
+    WhatIsReady,
+    /// All there is: a flush or the end of a transaction.
+    Everything,
+}
+
+impl ProducerCore {
+    pub(super) fn handle_sealed(&mut self, slot: usize, job: SealedJob) {
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.sender.handle_sealed(job);
+            self.dirty.insert(slot);
+        }
+    }
+
+    pub(super) fn handle_started(&mut self, parts: &[Part]) {
+        for part in parts {
+            self.partitions[part.slot].sender.handle_started(part.batch);
+        }
+    }
+
+    pub(super) fn handle_handed_over(&mut self, id: milena_producer::transaction::RequestId) {
+        if let Identity::Transactional(transaction) = &mut self.identity {
+            transaction.handle_handed_over(id);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        while let Some((at, slot)) = self.timers.first().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.pop_first();
+            self.partitions[slot].timer = None;
+            self.partitions[slot].sender.handle_timeout(now);
+            self.dirty.insert(slot);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let identity = match &self.identity {
+            Identity::Idempotent(identity) => identity.poll_timeout(),
+            Identity::Transactional(transaction) => transaction.poll_timeout(),
+        };
+        self.timers
+            .first()
+            .map(|(at, _)| *at)
+            .into_iter()
+            .chain(identity)
+            .min()
+    }
+
+    pub(super) fn accumulator(&self) -> &Accumulator {
+        &self.accumulator
+    }
+
+    pub(super) fn mark_all_dirty(&mut self) {
+        self.dirty.extend(0..self.partitions.len());
+    }
+
+    /// Whether nothing that was accepted is unsettled.
+    pub(super) fn is_drained(&self) -> bool {
+        self.partitions
+            .iter()
+            .all(|partition| partition.sender.is_drained())
+    }
+
+    /// Refuses everything that was not sent, and lets what is in flight be answered.
+    pub(super) fn abandon(&mut self, now: Instant, router: &mut crate::router::Router) {
+        for slot in 0..self.partitions.len() {
+            self.take_in(now, slot, router, Intake::Everything);
+            self.partitions[slot].sender.abandon();
+        }
+    }
+
+    /// Refuses what is queued, and ends the senders' waits.
+    pub(super) fn close(&self) {
+        self.accumulator.close();
+        for partition in &self.partitions {
+            drop(partition.queue.take(&self.accumulator, usize::MAX, true));
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        match &self.identity {
+            Identity::Idempotent(_) => self.is_drained(),
+            Identity::Transactional(transaction) => transaction.is_settled(),
+        }
+    }
+
+    fn publish_topics(
+        &mut self,
+        metadata: &milena_cluster::Metadata,
+        retry: milena_cluster::Backoff,
+    ) {
+        let names: BTreeSet<Arc<str>> = self
+            .topic_waiters
+            .iter()
+            .map(|(topic, _)| Arc::clone(topic))
+            .chain(
+                self.partitions
+                    .iter()
+                    .map(|p| Arc::clone(&p.partition.topic)),
+            )
+            .collect();
+        for name in names {
+            let Some(topic) = metadata.topic(&name) else {
+                continue;
+            };
+            for queue in self
+                .accumulator
+                .publish_topic(&name, topic.partitions.len())
+            {
+                debug_assert_eq!(
+                    queue.slot(),
+                    self.partitions.len(),
+                    "slots count up with the queues"
+                );
+                let partition = TopicPartition {
+                    topic: Arc::clone(&name),
+                    partition: queue.partition(),
+                };
+                let transactional = matches!(self.identity, Identity::Transactional(_));
+                let sender = PartitionSender::new(
+                    transactional,
+                    self.settings.delivery_timeout,
+                    retry,
+                    self.seeds.u64(..),
+                );
+                self.partitions.push(PartitionCore {
+                    partition,
+                    queue,
+                    sender,
+                    timer: None,
+                    calls: BTreeMap::new(),
+                });
+            }
+            let answer = match topic.error {
+                _ if !topic.partitions.is_empty() => Ok(()),
+                // It may have been created a moment ago: ask on, until the sender's own deadline.
+                ErrorCode::NONE
+                | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+                | ErrorCode::LEADER_NOT_AVAILABLE => continue,
+                error => Err(TopicUnavailable(error)),
+            };
+            let (ready, waiting) = std::mem::take(&mut self.topic_waiters)
+                .into_iter()
+                .partition(|(topic, _)| *topic == name);
+            self.topic_waiters = waiting;
+            let ready: Vec<_> = ready;
+            ready.into_iter().for_each(|(_, reply)| reply.send(answer));
+        }
+    }
+
+    /// Takes batches out of the queue, as far as they should go now, and sets the partition's timer.
+    pub(super) fn take_in(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        router: &mut crate::router::Router,
+        intake: Intake,
+    ) {
+        let Some(partition) = self.partitions.get_mut(slot) else {
+            return;
+        };
+        let view = partition.queue.visit();
+        let lingered = view
+            .open_since
+            .is_some_and(|since| since + self.settings.accumulator.linger <= now);
+        let expired = |since: Option<Instant>| {
+            since.is_some_and(|since| since + self.settings.delivery_timeout <= now)
+        };
+        let everything =
+            intake == Intake::Everything || expired(view.closed_since) || expired(view.open_since);
+        let (count, with_open) = if everything {
+            (usize::MAX, true)
+        } else {
+            (
+                partition.sender.room(),
+                lingered || view.waiting || self.unlingered,
+            )
+        };
+        for batch in partition.queue.take(&self.accumulator, count, with_open) {
+            let job = partition.sender.push(batch);
+            router.push_action(Action::Run(Job::seal(self.index, slot, job)));
+        }
+        if everything {
+            partition.sender.handle_timeout(now);
+            self.sendable.insert(slot);
+        }
+        let view = partition.queue.visit();
+        let linger = view
+            .open_since
+            .map(|since| since + self.settings.accumulator.linger);
+        let expiry = [view.open_since, view.closed_since]
+            .into_iter()
+            .flatten()
+            .map(|since| since + self.settings.delivery_timeout);
+        // What is due already waits for an event (room, a link, a leader), not for the clock.
+        let next = linger
+            .into_iter()
+            .chain(expiry)
+            .chain(partition.sender.poll_timeout())
+            .filter(|at| *at > now)
+            .min();
+        if next != partition.timer {
+            partition
+                .timer
+                .take()
+                .map(|at| self.timers.remove(&(at, slot)));
+            partition.timer = next;
+            self.timers.extend(next.map(|at| (at, slot)));
+        }
+    }
+
+    fn fill_request(
+        &mut self,
+        now: Instant,
+        link: u64,
+        slots: &[usize],
+        metadata: &milena_cluster::Metadata,
+    ) -> Vec<(Part, Payload)> {
+        let current = match &mut self.identity {
+            Identity::Idempotent(identity) => identity.current(),
+            Identity::Transactional(transaction) => transaction.identity_for_sends(),
+        };
+        let mut filled = Vec::new();
+        let mut bytes = 0;
+        let start = slots.partition_point(|slot| *slot < self.turn);
+        for slot in slots[start..].iter().chain(&slots[..start]) {
+            let partition = &mut self.partitions[*slot];
+            if let Identity::Transactional(transaction) = &mut self.identity
+                && !transaction.admits(&partition.partition)
+            {
+                continue;
+            }
+            let Some(batch) = partition.sender.poll_send(now, link, current) else {
+                continue;
+            };
+            bytes += batch.payload.len();
+            let topic_id = metadata
+                .topic(&partition.partition.topic)
+                .map(|topic| topic.topic_id)
+                .unwrap_or_default();
+            filled.push((
+                Part {
+                    slot: *slot,
+                    batch: batch.id,
+                    partition: partition.partition.clone(),
+                    topic_id,
+                },
+                batch.payload,
+            ));
+            self.turn = slot + 1;
+            if bytes >= self.settings.request_bytes_max {
+                break;
+            }
+        }
+        filled
+    }
+}
+
+impl Drop for ProducerCore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn answers<'r, 'a>(
+    response: &'r ProduceResponse<'a>,
+    part: &'r Part,
+) -> impl Iterator<Item = &'r milena_wire::messages::PartitionProduceResponse<'a>> {
+    let named = |topic: &&milena_wire::messages::TopicProduceResponse<'a>| {
+        if topic.topic_id == Uuid::ZERO {
+            topic.name == &*part.partition.topic
+        } else {
+            topic.topic_id == part.topic_id
+        }
+    };
+    response
+        .responses
+        .iter()
+        .filter(named)
+        .flat_map(|topic| &topic.partition_responses)
+        .filter(|answer| answer.index == part.partition.partition)
+}
+
+fn find_answer(response: &ProduceResponse<'_>, part: &Part) -> Option<ProduceAnswer> {
+    answers(response, part).next().map(|answer| ProduceAnswer {
+        error: answer.error_code,
+        base_offset: answer.base_offset,
+        log_append_time: answer.log_append_time_ms,
+    })
+}

@@ -1,0 +1,235 @@
+//! Settings of a pipeline.
+
+use std::time::Duration;
+
+use milena_consumer::IsolationLevel;
+
+use super::{ConsumeError, Pipeline, PipelineError, START};
+use crate::handles::client::ClientHandle;
+use crate::handles::error::{InitError, QueryError};
+
+/// Settings of a pipeline. The partitions and the transactional id must be given; the rest has good defaults.
+#[derive(Clone, Debug)]
+pub struct PipelineBuilder {
+    client: ClientHandle,
+    group: String,
+    transactional_id: Option<String>,
+    partitions: Vec<(String, i32)>,
+    subscribed: bool,
+    until_end: bool,
+    linger: Option<Duration>,
+    transaction_timeout: Option<Duration>,
+    operation_timeout: Option<Duration>,
+    delivery_timeout: Option<Duration>,
+    settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) step_records_max: usize,
+    pub(super) transaction_steps_max: usize,
+    pub(super) commit_interval: Duration,
+    pub(super) stall_timeout: Duration,
+}
+
+impl PipelineBuilder {
+    pub(crate) fn new(client: ClientHandle, group: &str) -> Self {
+        Self {
+            client,
+            group: group.to_owned(),
+            transactional_id: None,
+            partitions: Vec::new(),
+            subscribed: false,
+            until_end: false,
+            linger: None,
+            transaction_timeout: None,
+            operation_timeout: None,
+            delivery_timeout: None,
+            settings: Settings {
+                step_records_max: 500,
+                transaction_steps_max: 1_000,
+                commit_interval: Duration::from_millis(100),
+                stall_timeout: Duration::from_secs(120),
+            },
+        }
+    }
+
+    /// Reads these partitions.
+    #[must_use]
+    pub fn from_partitions<'a>(
+        mut self,
+        partitions: impl IntoIterator<Item = (&'a str, i32)>,
+    ) -> Self {
+        self.partitions.extend(
+            partitions
+                .into_iter()
+                .map(|(topic, partition)| (topic.to_owned(), partition)),
+        );
+        self
+    }
+
+    /// Shares topics with other instances of the group. Not supported yet: building is refused with a sentence that says so.
+    #[must_use]
+    pub fn from<'a>(mut self, topics: impl IntoIterator<Item = &'a str>) -> Self {
+        self.subscribed |= topics.into_iter().next().is_some();
+        self
+    }
+
+    /// The name that makes this instance one with those before it: the newest fences the others. Give each set of
+    /// partitions its own.
+    #[must_use]
+    pub fn transactional_id(mut self, id: &str) -> Self {
+        self.transactional_id = Some(id.to_owned());
+        self
+    }
+
+    /// The most records of a step. Default 500.
+    #[must_use]
+    pub fn step_records_max(mut self, records: usize) -> Self {
+        self.settings.step_records_max = records.max(1);
+        self
+    }
+
+    /// The most steps of a transaction. Default 1,000.
+    #[must_use]
+    pub fn transaction_steps_max(mut self, steps: usize) -> Self {
+        self.settings.transaction_steps_max = steps.max(1);
+        self
+    }
+
+    /// How long a transaction takes in steps before it is committed: the latency that readers of the output see, against the
+    /// cost of a commit. Default 100 ms.
+    #[must_use]
+    pub fn commit_interval(mut self, interval: Duration) -> Self {
+        self.settings.commit_interval = interval;
+        self
+    }
+
+    /// How long abort may follow abort before `next` gives up with [`PipelineError::Stalled`]. Default 120 s.
+    #[must_use]
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.stall_timeout = timeout;
+        self
+    }
+
+    /// Ends by itself at the end offsets as they are now, instead of waiting for more.
+    #[must_use]
+    pub fn until_end(mut self) -> Self {
+        self.until_end = true;
+        self
+    }
+
+    /// As [`crate::handles::ProducerBuilder::linger`].
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = Some(linger);
+        self
+    }
+
+    /// As [`crate::handles::TransactionalProducerBuilder::transaction_timeout`].
+    #[must_use]
+    pub fn transaction_timeout(mut self, timeout: Duration) -> Self {
+        self.transaction_timeout = Some(timeout);
+        self
+    }
+
+    /// As [`crate::handles::TransactionalProducerBuilder::operation_timeout`].
+    #[must_use]
+    pub fn operation_timeout(mut self, timeout: Duration) -> Self {
+        self.operation_timeout = Some(timeout);
+        self
+    }
+
+    /// As [`crate::handles::ProducerBuilder::delivery_timeout`].
+    #[must_use]
+    pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
+        self.delivery_timeout = Some(timeout);
+        self
+    }
+
+    /// Makes the pipeline: fences older instances, then reads where the group stands. In this order, because what an older
+    /// instance still commits must be seen.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub async fn build(self) -> Result<Pipeline, PipelineError> {
+        let invalid = |text| PipelineError::Consume(ConsumeError::Query(QueryError::Invalid(text)));
+        if self.subscribed {
+            return Err(invalid(
+                "groups with rebalancing are not supported yet, a later version of milena will bring them; use from_partitions",
+            ));
+        }
+        let Some(id) = &self.transactional_id else {
+            return Err(invalid("a pipeline needs a transactional id"));
+        };
+        let mut producer = self.client.transactional_producer(id);
+        producer = self
+            .linger
+            .into_iter()
+            .fold(producer, |producer, linger| producer.linger(linger));
+        producer = self
+            .transaction_timeout
+            .into_iter()
+            .fold(producer, |producer, timeout| {
+                producer.transaction_timeout(timeout)
+            });
+        producer = self
+            .operation_timeout
+            .into_iter()
+            .fold(producer, |producer, timeout| {
+                producer.operation_timeout(timeout)
+            });
+        producer = self
+            .delivery_timeout
+            .into_iter()
+            .fold(producer, |producer, timeout| {
+                producer.delivery_timeout(timeout)
+            });
+        let producer = producer.build().await.map_err(|error| match error {
+            InitError::TimedOut { waited } => {
+                PipelineError::Begin(super::BeginError::TimedOut { waited })
+            }
+            InitError::Fatal(cause) => PipelineError::Begin(super::BeginError::Fatal(cause)),
+            InitError::Refused(error) => {
+                PipelineError::Consume(ConsumeError::Query(QueryError::Refused {
+                    error,
+                    message: None,
+                }))
+            }
+            InitError::Invalid(text) => invalid(text),
+            InitError::Closed => PipelineError::Closed,
+        })?;
+        let partitions = self
+            .partitions
+            .iter()
+            .map(|(topic, partition)| (topic.as_str(), *partition));
+        let consumer = self
+            .client
+            .consumer(&self.group)
+            .assign(partitions)
+            .isolation(IsolationLevel::ReadCommitted)
+            .start(START)
+            .build()
+            .await
+            .map_err(PipelineError::Consume)?;
+        let ends = if self.until_end {
+            Some(
+                consumer
+                    .end_offsets()
+                    .await
+                    .map_err(PipelineError::Consume)?,
+            )
+        } else {
+            None
+        };
+        let group = consumer.group_metadata();
+        Ok(Pipeline::new(
+            self.client,
+            consumer,
+            producer,
+            group,
+            self.settings,
+            ends,
+        ))
+    }
+}

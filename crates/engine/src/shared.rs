@@ -1,0 +1,287 @@
+//! What handles and the engine share.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use milena_cluster::TopicPartition;
+use milena_consumer::{Cursor, FetchError, FetchedBatch};
+use milena_producer::sync::{AtomicBool, Mutex, Ordering};
+use milena_producer::{Accumulator, Clock};
+
+use crate::command::Command;
+use crate::driver::Driver;
+
+/// The way into the engine. Every handle puts at most one command in at a time, and its own end.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    commands: Mutex<Vec<Command>>,
+    closed: AtomicBool,
+}
+
+impl Inbox {
+    pub(crate) fn take(&self) -> Vec<Command> {
+        std::mem::take(&mut *self.commands.lock())
+    }
+
+    /// The engine is gone: what is in here, or still comes, is dropped, and its replies say so.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        drop(self.take());
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn push(&self, command: Command) {
+        let mut commands = self.commands.lock();
+        // Looked at under the lock: `close` empties the list after it has set the flag.
+        if !self.is_closed() {
+            commands.push(command);
+        }
+    }
+}
+
+/// The handles' end of a client. When the last one is dropped the engine shuts down.
+pub(crate) struct Core {
+    inbox: Arc<Inbox>,
+    driver: Arc<dyn Driver>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core")
+            .field("closed", &self.inbox.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    pub(crate) fn new(driver: Arc<dyn Driver>) -> Arc<Self> {
+        Arc::new(Self {
+            inbox: Arc::default(),
+            driver,
+        })
+    }
+
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        Arc::clone(&self.inbox)
+    }
+
+    pub(crate) fn driver(&self) -> &dyn Driver {
+        &*self.driver
+    }
+
+    pub(crate) fn send(&self, command: Command) {
+        self.inbox.push(command);
+        self.driver.wake_engine();
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.send(Command::ShutDown);
+    }
+}
+
+impl Clock for Core {
+    fn now(&self) -> Instant {
+        self.driver.now()
+    }
+
+    fn wall_clock(&self) -> i64 {
+        self.driver.wall_clock()
+    }
+}
+
+/// A producer, as its handles see it. Dropping the last handle closes it.
+#[derive(Debug)]
+pub(crate) struct ProducerShared {
+    pub(crate) core: Arc<Core>,
+    pub(crate) index: usize,
+    pub(crate) accumulator: Arc<Accumulator>,
+    pub(crate) send_timeout: std::time::Duration,
+}
+
+impl Drop for ProducerShared {
+    fn drop(&mut self) {
+        self.core.send(Command::CloseProducer {
+            producer: self.index,
+        });
+    }
+}
+
+/// A consumer's output queue: the engine fills it, one handle empties it.
+#[derive(Debug, Default)]
+pub(crate) struct ConsumerQueue {
+    inner: Mutex<QueueInner>,
+}
+
+#[derive(Debug, Default)]
+struct QueueInner {
+    entries: VecDeque<QueueEntry>,
+    partitions: BTreeMap<TopicPartition, Place>,
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+/// Where the user stands in a partition. `version` counts seeks: what was fetched for an older one is void.
+#[derive(Debug, Default)]
+struct Place {
+    version: u64,
+    cursor: Option<Cursor>,
+}
+
+#[derive(Debug)]
+struct QueueEntry {
+    partition: TopicPartition,
+    version: u64,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Batch(FetchedBatch),
+    /// The position moved with nothing to show: aborted data, markers, gaps.
+    Position(Cursor),
+    Failed(FetchError),
+}
+
+/// What [`ConsumerQueue::poll_next`] finds.
+#[derive(Debug)]
+pub(crate) enum Popped {
+    Batch(FetchedBatch),
+    Failed(TopicPartition, FetchError),
+    Closed,
+}
+
+impl ConsumerQueue {
+    pub(crate) fn push_batch(&self, version: u64, batch: FetchedBatch) {
+        self.push(QueueEntry {
+            partition: batch.tp.clone(),
+            version,
+            content: Content::Batch(batch),
+        });
+    }
+
+    pub(crate) fn push_position(&self, partition: TopicPartition, version: u64, cursor: Cursor) {
+        self.push(QueueEntry {
+            partition,
+            version,
+            content: Content::Position(cursor),
+        });
+    }
+
+    pub(crate) fn push_failure(&self, partition: TopicPartition, version: u64, error: FetchError) {
+        self.push(QueueEntry {
+            partition,
+            version,
+            content: Content::Failed(error),
+        });
+    }
+
+    pub(crate) fn close(&self) {
+        let waker = {
+            let mut inner = self.inner.lock();
+            inner.closed = true;
+            inner.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn push(&self, entry: QueueEntry) {
+        let waker = {
+            let mut inner = self.inner.lock();
+            let ahead = inner
+                .entries
+                .iter()
+                .any(|other| other.partition == entry.partition);
+            let moved = match &entry.content {
+                Content::Position(cursor) if !ahead => Some(*cursor),
+                _ => None,
+            };
+            match moved {
+                // Nothing of the partition is before it: the user's position moves at once, without a call.
+                Some(cursor) => inner.advance(&entry.partition, entry.version, cursor),
+                None => inner.entries.push_back(entry),
+            }
+            inner.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// The next batch, or failure. Pops in the poll that returns it, so a dropped future loses nothing.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Popped> {
+        let mut inner = self.inner.lock();
+        while let Some(entry) = inner.entries.pop_front() {
+            let QueueEntry {
+                partition,
+                version,
+                content,
+            } = entry;
+            if inner
+                .partitions
+                .get(&partition)
+                .is_none_or(|place| place.version != version)
+            {
+                continue;
+            }
+            match content {
+                Content::Position(cursor) => inner.advance(&partition, version, cursor),
+                Content::Failed(error) => return Poll::Ready(Popped::Failed(partition, error)),
+                Content::Batch(batch) => {
+                    inner.advance(&partition, version, batch.cursor);
+                    inner.absorb(&partition);
+                    return Poll::Ready(Popped::Batch(batch));
+                }
+            }
+        }
+        if inner.closed {
+            return Poll::Ready(Popped::Closed);
+        }
+        inner.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Sets where the user stands; the version that the seek's command carries.
+    pub(crate) fn seek(&self, partition: &TopicPartition, cursor: Option<Cursor>) -> u64 {
+        let mut inner = self.inner.lock();
+        let place = inner.partitions.entry(partition.clone()).or_default();
+        place.version += 1;
+        place.cursor = cursor;
+        place.version
+    }
+
+    /// Where the user stands: after the last batch taken, and over whatever shows nothing behind it.
+    pub(crate) fn cursor(&self, partition: &TopicPartition) -> Option<Cursor> {
+        self.inner.lock().partitions.get(partition)?.cursor
+    }
+}
+
+impl QueueInner {
+    fn advance(&mut self, partition: &TopicPartition, version: u64, cursor: Cursor) {
+        if let Some(place) = self.partitions.get_mut(partition)
+            && place.version == version
+        {
+            place.cursor = Some(cursor);
+        }
+    }
+
+    /// Moves over position entries of `partition` that now have no batch before them.
+    fn absorb(&mut self, partition: &TopicPartition) {
+        while let Some(index) = self
+            .entries
+            .iter()
+            .position(|entry| entry.partition == *partition)
+        {
+            let Content::Position(cursor) = self.entries[index].content else {
+                return;
+            };
+            let version = self.entries[index].version;
+            self.entries.remove(index);
+            self.advance(partition, version, cursor);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! One completion cell a batch, shared by the deliveries of all its records.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::error::{Acknowledged, DeliveryError};
+use crate::sync::{Arc, Mutex};
+
+/// What became of a range of records: the offset of the range's first record and the broker's append time, or an error.
+pub(crate) type Settlement = Result<(Option<i64>, Option<i64>), DeliveryError>;
+
+/// The outcome of a batch: a list of segments, because a split batch is answered in parts.
+#[derive(Debug)]
+pub struct Completion {
+    partition: i32,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    segments: Vec<Segment>,
+    /// Records in the batch, known once it is closed.
+    records: Option<u32>,
+    settled: u32,
+    wakers: Vec<Option<Waker>>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    first: u32,
+    count: u32,
+    settlement: Settlement,
+}
+
+impl Completion {
+    pub(crate) fn new(partition: i32) -> Arc<Self> {
+        Arc::new(Self {
+            partition,
+            inner: Mutex::new(Inner::default()),
+        })
+    }
+
+    /// Says how many records there are to settle.
+    pub(crate) fn close(&self, records: u32) {
+        self.inner.lock().records = Some(records);
+    }
+
+    /// Settles `count` records from `first` on. What is settled already stays: the first word is the one the user heard.
+    pub(crate) fn settle(&self, first: u32, count: u32, settlement: Settlement) {
+        let wakers = {
+            let mut inner = self.inner.lock();
+            if count == 0 || inner.find(first).is_some() {
+                return;
+            }
+            inner.segments.push(Segment {
+                first,
+                count,
+                settlement,
+            });
+            inner.settled += count;
+            std::mem::take(&mut inner.wakers)
+        };
+        // Woken with the lock released: a waker may poll the delivery, which takes it.
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Waits until every record of the batch is settled, whatever the result. `key` remembers this waiter between polls.
+    pub fn poll_settled(&self, cx: &mut Context<'_>, key: &mut Option<usize>) -> Poll<()> {
+        let mut inner = self.inner.lock();
+        if inner
+            .records
+            .is_some_and(|records| inner.settled >= records)
+        {
+            return Poll::Ready(());
+        }
+        inner.register(cx, key);
+        Poll::Pending
+    }
+
+    fn poll_record(
+        &self,
+        index: u32,
+        cx: &mut Context<'_>,
+        key: &mut Option<usize>,
+    ) -> Poll<Result<Acknowledged, DeliveryError>> {
+        let mut inner = self.inner.lock();
+        let Some(segment) = inner.find(index) else {
+            inner.register(cx, key);
+            return Poll::Pending;
+        };
+        Poll::Ready(match &segment.settlement {
+            Ok((base, timestamp)) => Ok(Acknowledged {
+                partition: self.partition,
+                offset: base.map(|base| base + i64::from(index - segment.first)),
+                timestamp: *timestamp,
+            }),
+            Err(error) => Err(error.clone()),
+        })
+    }
+
+    fn forget(&self, key: usize) {
+        if let Some(waker) = self.inner.lock().wakers.get_mut(key) {
+            *waker = None;
+        }
+    }
+}
+
+impl Inner {
+    fn find(&self, index: u32) -> Option<&Segment> {
+        self.segments
+            .iter()
+            .find(|segment| index >= segment.first && index - segment.first < segment.count)
+    }
+
+    fn register(&mut self, cx: &Context<'_>, key: &mut Option<usize>) {
+        // A settle of another segment has taken the list: the old key names nothing, or somebody else's place.
+        if let Some(place) = key.and_then(|key| self.wakers.get_mut(key)) {
+            if place
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+            {
+                return;
+            }
+            if place.is_none() {
+                *place = Some(cx.waker().clone());
+                return;
+            }
+        }
+        *key = Some(self.wakers.len());
+        self.wakers.push(Some(cx.waker().clone()));
+    }
+}
+
+/// The acknowledgement of one record, when it comes.
+///
+/// Resolves once the broker has answered for the record's batch, or once it is known that no answer will settle it within
+/// `delivery_timeout`. Dropping it changes nothing about the record: it is cheap to make and cheap to drop.
+///
+/// # Cancel safety
+/// Cancel safe: polling it again later gives the same result.
+#[derive(Debug)]
+#[must_use = "an accepted record may still fail: await the delivery, or flush, or commit the transaction"]
+pub struct Delivery {
+    completion: Arc<Completion>,
+    index: u32,
+    key: Option<usize>,
+}
+
+impl Delivery {
+    pub(crate) fn new(completion: Arc<Completion>, index: u32) -> Self {
+        Self {
+            completion,
+            index,
+            key: None,
+        }
+    }
+
+    /// The partition that was chosen for the record.
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.completion.partition
+    }
+}
+
+impl Future for Delivery {
+    type Output = Result<Acknowledged, DeliveryError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.completion.poll_record(this.index, cx, &mut this.key)
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.completion.forget(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{DeliveryErrorKind, Persistence};
+
+    fn poll(delivery: &mut Delivery) -> Poll<Result<Acknowledged, DeliveryError>> {
+        Pin::new(delivery).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn offsets_count_up_from_the_segments_base() {
+        let completion = Completion::new(3);
+        let mut third = Delivery::new(Arc::clone(&completion), 2);
+        assert!(poll(&mut third).is_pending());
+        completion.settle(0, 5, Ok((Some(100), None)));
+        assert_eq!(
+            poll(&mut third),
+            Poll::Ready(Ok(Acknowledged {
+                partition: 3,
+                offset: Some(102),
+                timestamp: None
+            }))
+        );
+    }
+
+    #[test]
+    fn parts_of_a_split_batch_settle_apart() {
+        let completion = Completion::new(0);
+        completion.close(4);
+        let mut low = Delivery::new(Arc::clone(&completion), 1);
+        let mut high = Delivery::new(Arc::clone(&completion), 2);
+        completion.settle(0, 2, Ok((Some(7), None)));
+        assert!(poll(&mut low).is_ready());
+        assert!(poll(&mut high).is_pending());
+        let mut key = None;
+        assert!(
+            completion
+                .poll_settled(&mut Context::from_waker(Waker::noop()), &mut key)
+                .is_pending()
+        );
+        completion.settle(2, 2, Ok((Some(9), None)));
+        assert_eq!(
+            poll(&mut high),
+            Poll::Ready(Ok(Acknowledged {
+                partition: 0,
+                offset: Some(9),
+                timestamp: None
+            }))
+        );
+        assert!(
+            completion
+                .poll_settled(&mut Context::from_waker(Waker::noop()), &mut key)
+                .is_ready()
+        );
+    }
+
+    #[test]
+    fn the_first_settlement_stands() {
+        let completion = Completion::new(0);
+        let timed_out =
+            DeliveryError::new(DeliveryErrorKind::TimedOut, Persistence::PossiblyPersisted);
+        completion.settle(0, 1, Err(timed_out.clone()));
+        completion.settle(0, 1, Ok((Some(1), None)));
+        assert_eq!(
+            poll(&mut Delivery::new(completion, 0)),
+            Poll::Ready(Err(timed_out))
+        );
+    }
+}

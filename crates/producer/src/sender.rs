@@ -1,0 +1,578 @@
+//! One partition's way to the log: closed batches are sealed, stamped, sent, repeated, and settled, in order.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use milena_cluster::recovery::{Operation, Recovery, may_have_appended, recover};
+use milena_cluster::{Backoff, Outcome, ProducerIdentity};
+use milena_wire::record::SealedBatch;
+use milena_wire::{ErrorCode, Payload};
+
+use crate::batch::{ClosedBatch, SealJob, SealedJob, Share};
+use crate::completion::Completion;
+use crate::error::{DeliveryErrorKind, Persistence};
+use crate::sequence::SequenceTracker;
+use crate::sync::Arc;
+
+mod stamped;
+use stamped::{Stamped, Standing};
+
+/// How many batches of a partition may be in flight: as many as a broker remembers of a producer (five), so that every
+/// repeated batch is recognised (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
+pub const WINDOW: usize = 5;
+
+/// A stamped batch's name within its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BatchId(u64);
+
+/// A batch to hand to a link now.
+#[derive(Debug)]
+pub struct SendBatch {
+    /// Names it in the outcome.
+    pub id: BatchId,
+    /// Header and records, ready for a Produce request.
+    pub payload: Payload,
+}
+
+/// What a broker said of one partition of a Produce request.
+#[derive(Clone, Copy, Debug)]
+pub struct ProduceAnswer {
+    /// The partition's error code.
+    pub error: ErrorCode,
+    /// The offset of the batch's first record, -1 if the broker did not tell.
+    pub base_offset: i64,
+    /// The append time, -1 with CreateTime.
+    pub log_append_time: i64,
+}
+
+/// What the engine must do, because of what a sender learnt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SenderEvent {
+    /// The leader may have moved.
+    RefreshMetadata,
+    /// In a transaction: a send failed, so commit is forbidden.
+    Failed(SenderFailure),
+    /// The batch timed out while its frame waits in a link: take the frame back, if no byte of it has left.
+    Recall(BatchId),
+}
+
+/// A failed send of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SenderFailure {
+    /// Abort, and get a new epoch: the sequences have a hole, or a batch may still be written.
+    Abortable(DeliveryErrorKind),
+    /// The producer cannot go on.
+    Fatal(ErrorCode),
+}
+
+#[derive(Debug)]
+enum Slot {
+    Sealing {
+        ticket: u64,
+        share: Share,
+        opened_at: Instant,
+    },
+    Sealed {
+        sealed: SealedBatch,
+        share: Share,
+        opened_at: Instant,
+    },
+}
+
+impl Slot {
+    fn opened_at(&self) -> Instant {
+        match self {
+            Self::Sealing { opened_at, .. } | Self::Sealed { opened_at, .. } => *opened_at,
+        }
+    }
+
+    fn into_share(self) -> Share {
+        match self {
+            Self::Sealing { share, .. } | Self::Sealed { share, .. } => share,
+        }
+    }
+
+    fn share(&self) -> &Share {
+        match self {
+            Self::Sealing { share, .. } | Self::Sealed { share, .. } => share,
+        }
+    }
+}
+
+/// The sequencing core of one partition.
+///
+/// Commands: [`PartitionSender::push`], [`PartitionSender::abandon`]. Inputs: `handle_*`. Outputs, drained in this order:
+/// [`PartitionSender::poll_event`], [`PartitionSender::poll_bump`], [`PartitionSender::poll_send`], [`PartitionSender::poll_timeout`].
+///
+/// Invariants, each the answer to a bug of some client:
+/// - A stamped batch keeps its stamp and its bytes through every repetition; only batches that were never offered to a
+///   socket, or were refused by the broker together with everything behind them, get a new one.
+/// - The identity changes only when nothing is stamped with the old one.
+/// - After a failure one batch at a time goes, lowest sequence first, until all that failed are settled.
+/// - What is in flight is on one link: a new leader gets nothing before the old one's answers are in.
+#[derive(Debug)]
+pub struct PartitionSender {
+    transactional: bool,
+    delivery_timeout: Duration,
+    retry: Backoff,
+    rng: fastrand::Rng,
+    identity: ProducerIdentity,
+    sequence: SequenceTracker,
+    slots: VecDeque<Slot>,
+    stamped: VecDeque<Stamped>,
+    /// The link that carries what is in flight.
+    link: u64,
+    next_id: u64,
+    bump_wanted: bool,
+    /// The transaction is being aborted: outcomes settle, nothing is repeated.
+    abandoned: bool,
+    hole: bool,
+    unresolved: bool,
+    events: VecDeque<SenderEvent>,
+}
+
+impl PartitionSender {
+    /// A sender without identity. `delivery_timeout` counts from the moment a batch was opened.
+    #[must_use]
+    pub fn new(transactional: bool, delivery_timeout: Duration, retry: Backoff, seed: u64) -> Self {
+        Self {
+            transactional,
+            delivery_timeout,
+            retry,
+            rng: fastrand::Rng::with_seed(seed),
+            identity: ProducerIdentity::NONE,
+            sequence: SequenceTracker::default(),
+            slots: VecDeque::new(),
+            stamped: VecDeque::new(),
+            link: 0,
+            next_id: 0,
+            bump_wanted: false,
+            abandoned: false,
+            hole: false,
+            unresolved: false,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes a closed batch; the job must be run and come back through [`PartitionSender::handle_sealed`].
+    pub fn push(&mut self, batch: ClosedBatch) -> SealJob {
+        let ticket = self.next_id();
+        self.slots.push_back(Slot::Sealing {
+            ticket,
+            share: batch.share,
+            opened_at: batch.opened_at,
+        });
+        SealJob {
+            slot: ticket,
+            payload: batch.payload,
+        }
+    }
+
+    /// The transaction will be aborted: what was not sent is refused, what waits to be repeated is given up, and what is in
+    /// flight is left to be answered.
+    pub fn abandon(&mut self) {
+        self.abandoned = true;
+        for slot in self.slots.drain(..) {
+            slot.into_share().fail(
+                DeliveryErrorKind::TransactionAborted,
+                Persistence::NotPersisted,
+            );
+        }
+        let (in_flight, waiting): (VecDeque<_>, VecDeque<_>) =
+            self.stamped.drain(..).partition(Stamped::is_in_flight);
+        self.stamped = in_flight;
+        for stamped in waiting {
+            self.give_up(&stamped, DeliveryErrorKind::TransactionAborted);
+        }
+    }
+
+    /// The next transaction starts: nothing is left of the one before.
+    pub fn begin(&mut self) {
+        debug_assert!(
+            self.is_drained(),
+            "a transaction begins after the last one's batches are settled"
+        );
+        self.abandoned = false;
+        self.hole = false;
+        self.unresolved = false;
+    }
+
+    /// A [`SealJob`] is done. One whose batch has timed out meanwhile is dropped.
+    pub fn handle_sealed(&mut self, job: SealedJob) {
+        let found = self
+            .slots
+            .iter()
+            .position(|slot| matches!(slot, Slot::Sealing { ticket, .. } if *ticket == job.slot));
+        if let Some(index) = found
+            && let Some(Slot::Sealing {
+                share, opened_at, ..
+            }) = self.slots.remove(index)
+        {
+            self.slots.insert(
+                index,
+                Slot::Sealed {
+                    sealed: job.sealed,
+                    share,
+                    opened_at,
+                },
+            );
+        }
+    }
+
+    /// The first byte of the batch's frame was offered to a socket.
+    pub fn handle_started(&mut self, id: BatchId) {
+        if let Some(stamped) = self.stamped.iter_mut().find(|stamped| stamped.id == id) {
+            stamped.mark_started();
+        }
+    }
+
+    /// What became of the request that carried the batch.
+    pub fn handle_outcome(&mut self, now: Instant, id: BatchId, outcome: Outcome<ProduceAnswer>) {
+        let Some(index) = self.stamped.iter().position(|stamped| stamped.id == id) else {
+            return;
+        };
+        match outcome {
+            Outcome::Answered(answer) => self.handle_answer(now, index, answer),
+            Outcome::NotSent(_) => self.wait(now, index, false),
+            Outcome::Unsure(_) => {
+                self.stamped[index].mark_started();
+                self.wait(now, index, true);
+            }
+        }
+        self.unstamp_unstarted();
+    }
+
+    /// Expires what is older than the delivery time-out.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while self
+            .slots
+            .front()
+            .is_some_and(|slot| slot.opened_at() + self.delivery_timeout <= now)
+        {
+            let slot = self.slots.pop_front().expect("looked at just above");
+            slot.into_share()
+                .fail(DeliveryErrorKind::TimedOut, Persistence::NotPersisted);
+            self.report(SenderFailure::Abortable(DeliveryErrorKind::TimedOut));
+        }
+        for index in 0..self.stamped.len() {
+            let stamped = &mut self.stamped[index];
+            if stamped.expired || stamped.opened_at + self.delivery_timeout > now {
+                continue;
+            }
+            if stamped.ever_started {
+                // The frame goes its way and the batch is repeated until an answer settles what became of it; only the
+                // caller stops waiting. Failing it for good here would leave a hole in the sequences, or a duplicate.
+                stamped.expired = true;
+                stamped
+                    .share
+                    .fail(DeliveryErrorKind::TimedOut, Persistence::PossiblyPersisted);
+                self.report(SenderFailure::Abortable(DeliveryErrorKind::TimedOut));
+            } else if stamped.is_in_flight() {
+                let id = stamped.id;
+                self.events.push_back(SenderEvent::Recall(id));
+            }
+        }
+    }
+
+    /// Something for the engine to do.
+    pub fn poll_event(&mut self) -> Option<SenderEvent> {
+        self.events.pop_front()
+    }
+
+    /// True once, when this partition needs a new epoch (KIP-360) and everything stamped with the old one is answered. The
+    /// engine then offers a newer identity to [`PartitionSender::poll_send`]. Only outside transactions.
+    pub fn poll_bump(&mut self) -> bool {
+        if !self.bump_wanted || self.in_flight() > 0 {
+            return false;
+        }
+        self.bump_wanted = false;
+        self.unstamp_all();
+        true
+    }
+
+    /// The next batch to hand to `link`, if one may go there now. `current` is the producer's identity.
+    pub fn poll_send(
+        &mut self,
+        now: Instant,
+        link: u64,
+        current: ProducerIdentity,
+    ) -> Option<SendBatch> {
+        let in_flight = self.in_flight();
+        if self.bump_wanted || (in_flight > 0 && self.link != link) {
+            return None;
+        }
+        if self.stamped.len() > in_flight {
+            return self.repeat(now, link, in_flight);
+        }
+        if in_flight >= WINDOW
+            || !current.is_some()
+            || !matches!(self.slots.front(), Some(Slot::Sealed { .. }))
+        {
+            return None;
+        }
+        if self.identity != current {
+            if !self.stamped.is_empty() {
+                return None;
+            }
+            self.identity = current;
+            self.sequence.reset();
+        }
+        let Some(Slot::Sealed {
+            sealed,
+            share,
+            opened_at,
+        }) = self.slots.pop_front()
+        else {
+            return None;
+        };
+        let id = BatchId(self.next_id());
+        let base = self.sequence.take(sealed.record_count());
+        self.stamped.push_back(Stamped::new(
+            id,
+            sealed,
+            share,
+            opened_at,
+            self.identity,
+            base,
+        ));
+        self.link = link;
+        let stamped = self.stamped.back().expect("pushed just above");
+        Some(SendBatch {
+            id,
+            payload: stamped.payload(self.transactional),
+        })
+    }
+
+    /// When to call [`PartitionSender::handle_timeout`] or try [`PartitionSender::poll_send`] again.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let slot = self
+            .slots
+            .front()
+            .map(|slot| slot.opened_at() + self.delivery_timeout);
+        let stamped = self
+            .stamped
+            .iter()
+            .filter_map(|stamped| stamped.deadline(self.delivery_timeout))
+            .min();
+        slot.into_iter().chain(stamped).min()
+    }
+
+    /// How many more batches should be sealed now: enough to fill the window, no more, so that an open batch keeps growing.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        if self.abandoned {
+            0
+        } else {
+            WINDOW.saturating_sub(self.stamped.len() + self.slots.len())
+        }
+    }
+
+    /// Whether every batch that was pushed is settled.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.slots.is_empty() && self.stamped.is_empty()
+    }
+
+    /// Whether a batch was dropped after it had taken sequences: the next one needs a new epoch.
+    #[must_use]
+    pub fn has_hole(&self) -> bool {
+        self.hole
+    }
+
+    /// Whether a batch was given up that a broker may still write: the transaction must be fenced, not just aborted.
+    #[must_use]
+    pub fn is_unresolved(&self) -> bool {
+        self.unresolved
+    }
+
+    /// The cells of all batches that are not settled.
+    pub fn completions(&self) -> impl Iterator<Item = Arc<Completion>> + '_ {
+        self.slots
+            .iter()
+            .map(|slot| slot.share().completion())
+            .chain(
+                self.stamped
+                    .iter()
+                    .map(|stamped| stamped.share.completion()),
+            )
+    }
+
+    /// How many batches are in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.stamped
+            .iter()
+            .filter(|stamped| stamped.is_in_flight())
+            .count()
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// After a failure: the lowest sequence goes first, alone, with the stamp it has.
+    fn repeat(&mut self, now: Instant, link: u64, in_flight: usize) -> Option<SendBatch> {
+        let head = self.stamped.front_mut()?;
+        if in_flight > 0 || !head.is_due(now) {
+            return None;
+        }
+        self.link = link;
+        head.send_again();
+        Some(SendBatch {
+            id: head.id,
+            payload: head.payload(self.transactional),
+        })
+    }
+
+    fn handle_answer(&mut self, now: Instant, index: usize, answer: ProduceAnswer) {
+        let transactional = self.transactional;
+        let recovery = match answer.error {
+            ErrorCode::NONE => Recovery::Ok,
+            error => recover(Operation::Produce { transactional }, error),
+        };
+        match recovery {
+            Recovery::Ok | Recovery::Duplicate => self.settle_acknowledged(index, answer),
+            Recovery::Retry | Recovery::RetrySoon | Recovery::FindCoordinator => {
+                self.wait(now, index, may_have_appended(answer.error));
+            }
+            Recovery::RefreshMetadata => {
+                self.events.push_back(SenderEvent::RefreshMetadata);
+                self.wait(now, index, may_have_appended(answer.error));
+            }
+            // Not the lowest: a batch before it failed, and this one only came too early.
+            Recovery::Sequence if index > 0 => self.wait(now, index, false),
+            Recovery::Sequence if !transactional && !self.stamped[index].unsure => {
+                // The broker has lost what came before (unclean election); the batch itself was refused, so it may go
+                // again under a new epoch, with everything behind it.
+                self.bump_wanted = true;
+                self.wait(now, index, false);
+            }
+            // One that may be in the log already is not split: its halves would not be recognised as repeated.
+            Recovery::Split if !self.stamped[index].unsure => self.split(now, index),
+            Recovery::Fatal(_) if transactional => {
+                self.report(SenderFailure::Fatal(answer.error));
+                self.fail(index, DeliveryErrorKind::Refused(answer.error));
+            }
+            _ => {
+                self.stamped[index].unsure |= may_have_appended(answer.error);
+                self.fail(index, DeliveryErrorKind::Refused(answer.error));
+            }
+        }
+    }
+
+    fn settle_acknowledged(&mut self, index: usize, answer: ProduceAnswer) {
+        if let Some(stamped) = self.stamped.remove(index) {
+            let known = |value: i64| (value >= 0).then_some(value);
+            stamped.share.settle(Ok((
+                known(answer.base_offset),
+                known(answer.log_append_time),
+            )));
+        }
+    }
+
+    /// The batch will be sent again, unless its transaction is being aborted.
+    fn wait(&mut self, now: Instant, index: usize, unsure: bool) {
+        let stamped = &mut self.stamped[index];
+        let delay = self.retry.delay(stamped.attempts, &mut self.rng);
+        stamped.wait_until(now + delay, unsure);
+        if self.abandoned
+            && let Some(stamped) = self.stamped.remove(index)
+        {
+            self.give_up(&stamped, DeliveryErrorKind::TransactionAborted);
+        }
+    }
+
+    fn give_up(&mut self, stamped: &Stamped, kind: DeliveryErrorKind) {
+        self.hole = true;
+        self.unresolved |= stamped.unsure;
+        stamped.share.fail(kind, stamped.persistence());
+    }
+
+    /// The broker refused the batch for good. What follows it cannot be in the log, and needs a new epoch to get there.
+    fn fail(&mut self, index: usize, kind: DeliveryErrorKind) {
+        let Some(stamped) = self.stamped.remove(index) else {
+            return;
+        };
+        self.give_up(&stamped, kind.clone());
+        if self.transactional {
+            self.report(SenderFailure::Abortable(kind));
+            return;
+        }
+        self.bump_wanted = true;
+        if stamped.unsure {
+            // The refused batch may be in the log after all, and so may the unsure ones behind it: under a new epoch they
+            // would be written a second time.
+            for index in (0..self.stamped.len()).rev() {
+                if self.stamped[index].unsure
+                    && let Some(behind) = self.stamped.remove(index)
+                {
+                    self.give_up(&behind, DeliveryErrorKind::TimedOut);
+                }
+            }
+        }
+    }
+
+    /// MESSAGE_TOO_LARGE: two halves take the place of the batch, with its sequences and its deadline.
+    fn split(&mut self, now: Instant, index: usize) {
+        let Some(halves) = self.stamped[index].sealed.split() else {
+            return self.fail(
+                index,
+                DeliveryErrorKind::Refused(ErrorCode::MESSAGE_TOO_LARGE),
+            );
+        };
+        let (first, second) = (BatchId(self.next_id()), BatchId(self.next_id()));
+        let Some(stamped) = self.stamped.remove(index) else {
+            return;
+        };
+        let [low, high] = stamped.split(halves, [first, second], now);
+        self.stamped.insert(index, high);
+        self.stamped.insert(index, low);
+    }
+
+    fn report(&mut self, failure: SenderFailure) {
+        if self.transactional && !self.abandoned {
+            self.events.push_back(SenderEvent::Failed(failure));
+        }
+    }
+
+    /// Batches at the end that were never offered to a socket go back to the unstamped ones: their sequences are free.
+    fn unstamp_unstarted(&mut self) {
+        if self.in_flight() > 0 {
+            return;
+        }
+        while self
+            .stamped
+            .back()
+            .is_some_and(|stamped| !stamped.ever_started)
+        {
+            let stamped = self.stamped.pop_back().expect("looked at just above");
+            self.sequence.rewind(stamped.base);
+            self.slots.push_front(Slot::Sealed {
+                sealed: stamped.sealed,
+                share: stamped.share,
+                opened_at: stamped.opened_at,
+            });
+        }
+    }
+
+    /// Everything stamped was refused: it goes back, to be stamped anew. What the caller has given up on is dropped.
+    fn unstamp_all(&mut self) {
+        while let Some(stamped) = self.stamped.pop_back() {
+            debug_assert!(
+                matches!(stamped.standing, Standing::Waiting { .. }),
+                "nothing is in flight"
+            );
+            if !stamped.expired {
+                self.slots.push_front(Slot::Sealed {
+                    sealed: stamped.sealed,
+                    share: stamped.share,
+                    opened_at: stamped.opened_at,
+                });
+            }
+        }
+        // The old identity is used no more, whatever the engine offers next.
+        self.identity = ProducerIdentity::NONE;
+    }
+}
