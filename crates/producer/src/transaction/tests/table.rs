@@ -69,23 +69,25 @@ fn table() -> String {
         for (name, build) in situations(version) {
             let state = build().rig.state();
             let _ = writeln!(out, "TV{version} {name} ({state:?})");
+            let mut without = Vec::new();
             for (event, act) in EVENTS {
                 let mut situation = build();
                 let result = act(&mut situation);
-                let _ = writeln!(
-                    out,
-                    "  {event:<24}{}",
-                    describe(&mut situation, state, &result)
-                );
+                match describe(&mut situation, state, &result) {
+                    Some(effect) => {
+                        let _ = writeln!(out, "  {event:<24}{effect}");
+                    }
+                    None => without.push(event),
+                }
             }
-            out.push('\n');
+            let _ = writeln!(out, "  without effect: {}\n", without.join(", "));
         }
     }
     out
 }
 
 /// The result, the new state if it is one, what was told, and what is asked for next.
-fn describe(situation: &mut Situation, before: State, result: &str) -> String {
+fn describe(situation: &mut Situation, before: State, result: &str) -> Option<String> {
     let rig = &mut situation.rig;
     let mut told: Vec<String> = Vec::new();
     if !result.is_empty() {
@@ -102,11 +104,7 @@ fn describe(situation: &mut Situation, before: State, result: &str) -> String {
     if let Some((_, request)) = rig.try_request() {
         told.push(format!("asks {}", name(&request)));
     }
-    if told.is_empty() {
-        "-".to_owned()
-    } else {
-        told.join(" ")
-    }
+    (!told.is_empty()).then(|| told.join(" "))
 }
 
 fn short(event: &Event) -> String {
