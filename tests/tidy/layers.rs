@@ -155,9 +155,12 @@ fn no_core_reaches_for_sockets_files_or_threads() {
         .iter()
         .filter(|file| cores.iter().any(|core| file.path.starts_with(core)) && file.is_rust());
     for file in rust {
+        let is_handle = file.path.starts_with("crates/engine/src/handles");
         for (number, line) in (1..).zip(file.shipped().lines()) {
             let code = line.split("//").next().unwrap_or_default();
             let words = IO_WORDS.iter().filter(|word| code.contains(**word));
+            // The user's futures may be written so: they wait for the engine and the driver alone, on std::task.
+            let words = words.filter(|word| !(**word == "async fn" && is_handle));
             findings.extend(words.map(|word| format!("{}:{number}: {word}", file.path)));
         }
     }
