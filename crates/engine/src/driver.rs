@@ -14,7 +14,7 @@ use milena_cluster::BrokerAddress;
 
 pub use crate::job::{Job, JobDone};
 
-/// A future that the driver makes or runs.
+/// A future that the driver makes.
 pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What user futures and the engine need of the world.
@@ -27,8 +27,6 @@ pub trait Driver: Send + Sync + 'static {
     fn wake_engine(&self);
     /// A future that resolves once the deadline is past.
     fn sleep_until(&self, deadline: Instant) -> BoxFuture;
-    /// Runs a task to its end, beside the callers.
-    fn spawn(&self, task: BoxFuture);
 }
 
 /// One connection, past or present; never used twice.

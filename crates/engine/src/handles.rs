@@ -18,6 +18,12 @@ pub use error::{
     DeliveryError, DeliveryErrorKind, FetchError, FlushError, InitError, OffsetsError, Persistence,
     QueryError, SendError, TrySendError,
 };
+pub use milena_cluster::BrokerAddress;
+pub use milena_consumer::{IsolationLevel, OutOfRange};
+pub use milena_producer::transaction::{AbortCause, FatalCause};
+pub use milena_producer::{Acknowledged, AsPayload, Delivery, Record};
+pub use milena_wire::ErrorCode;
+pub use milena_wire::record::{Compression, HeaderRef, RecordRef};
 pub use pipeline::{
     Pipeline, PipelineBuilder, PipelineError, PipelineMetrics, RunError, Step, StepHandler,
     StopHandle,

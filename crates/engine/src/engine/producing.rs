@@ -8,7 +8,7 @@ use milena_cluster::{BrokerAddress, LeaderEpoch, NodeId, Outcome, SendFailure, T
 use milena_producer::transaction::TransactionConfig;
 use milena_producer::{
     Accumulator, BatchId, Completion, PartitionQueue, PartitionSender, ProduceAnswer, SealedJob,
-    SenderEvent, SenderFailure,
+    SenderEvent,
 };
 use milena_wire::messages::ProduceResponse;
 use milena_wire::{ErrorCode, Payload, Uuid};
