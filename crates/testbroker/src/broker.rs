@@ -163,6 +163,7 @@ impl Broker {
     /// Stops a node: its connections close, new ones are refused, and what it led moves away if
     /// `BrokerConfig::elect_on_stop` says so. Requests it was serving are lost.
     pub fn stop_node(&mut self, node: i32) {
+        self.forget_requests_of(node);
         let stopped: Vec<_> = self
             .connections
             .iter()
@@ -172,7 +173,6 @@ impl Broker {
         for id in stopped {
             self.close(id, "the node stops");
         }
-        self.forget_requests_of(node);
         self.cluster.set_up(node, false);
     }
 

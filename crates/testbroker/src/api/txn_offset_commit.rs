@@ -93,7 +93,7 @@ fn check(
         epoch: request.producer_epoch,
     };
     join(cluster, context, request, identity)?;
-    if request.generation_id_or_member_epoch >= 0 {
+    if request.generation_id >= 0 {
         return Err(ErrorCode::ILLEGAL_GENERATION);
     }
     let producers = cluster.groups.producers_mut(offsets_partition(group));

@@ -1,0 +1,16 @@
+//! Each rule of the broker as a client sees it: bytes in, bytes out, virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it finds nothing")]
+
+mod cluster;
+mod connections;
+mod coordinators;
+mod faults;
+mod fencing;
+mod fetching;
+mod harness;
+mod offsets;
+mod producing;
+mod requests;
+mod transactions;
+mod transactions_tv1;

@@ -1,0 +1,156 @@
+//! Offsets in transactions.
+
+use milena_testbroker::BrokerConfig;
+use milena_wire::ErrorCode;
+use milena_wire::messages::{OffsetFetchRequest, OffsetFetchRequestTopic};
+
+use crate::harness::{Cluster, Id, ms, transactional};
+use crate::requests::{END_TV1, END_TV2, offset_commit_request};
+
+const UNSTABLE: Result<i64, ErrorCode> = Err(ErrorCode::UNSTABLE_OFFSET_COMMIT);
+
+fn cluster() -> (Cluster, Id) {
+    let mut cluster = Cluster::with_topic(BrokerConfig {
+        marker_delay: ms(50),
+        ..Default::default()
+    });
+    let producer = cluster.init(Some("x"), None).unwrap();
+    (cluster, producer)
+}
+
+#[test]
+fn offsets_join_the_transaction_and_count_after_its_marker() {
+    let (mut cluster, producer) = cluster();
+    cluster.broker.commit_offset("g", "t", 0, 3);
+    assert_eq!(cluster.commit_offset(5, producer, "g", 7), ErrorCode::NONE);
+    assert!(cluster.broker.transaction_state("x").unwrap().has_offsets);
+    assert_eq!(cluster.fetch_offset("g", false), Ok(3));
+    assert_eq!(cluster.fetch_offset("g", true), UNSTABLE);
+    cluster.end(END_TV2, producer, true).unwrap();
+    assert_eq!(
+        cluster.fetch_offset("g", true),
+        UNSTABLE,
+        "until the marker is written"
+    );
+    cluster.advance(ms(50));
+    assert_eq!(cluster.fetch_offset("g", true), Ok(7));
+    assert_eq!(cluster.broker.committed_offset("g", "t", 0), Some(7));
+}
+
+#[test]
+fn aborted_offsets_never_count() {
+    let (mut cluster, producer) = cluster();
+    cluster.commit_offset(5, producer, "g", 7);
+    cluster.end(END_TV2, producer, false).unwrap();
+    cluster.advance(ms(50));
+    assert_eq!(cluster.fetch_offset("g", true), Ok(-1));
+    assert_eq!(cluster.broker.committed_offset("g", "t", 0), None);
+}
+
+#[test]
+fn before_version_5_the_group_must_have_been_added() {
+    let (mut cluster, producer) = cluster();
+    let commit = |cluster: &mut Cluster, version| cluster.commit_offset(version, producer, "g", 7);
+    assert_eq!(commit(&mut cluster, 3), ErrorCode::INVALID_TXN_STATE);
+    assert_eq!(commit(&mut cluster, 4), ErrorCode::TRANSACTION_ABORTABLE);
+    assert_eq!(cluster.add_offsets(producer, "g"), ErrorCode::NONE);
+    assert_eq!(commit(&mut cluster, 3), ErrorCode::NONE);
+    cluster.end(END_TV1, producer, true).unwrap();
+    cluster.advance(ms(50));
+    assert_eq!(cluster.fetch_offset("g", true), Ok(7));
+}
+
+#[test]
+fn a_fenced_producer_cannot_commit_offsets() {
+    let (mut cluster, old) = cluster();
+    cluster.commit_offset(5, old, "g", 7);
+    cluster.init(Some("x"), None).unwrap_err();
+    cluster.advance(ms(50));
+    assert_eq!(
+        cluster.commit_offset(5, old, "g", 8),
+        ErrorCode::INVALID_PRODUCER_EPOCH
+    );
+    assert_eq!(cluster.add_offsets(old, "g"), ErrorCode::PRODUCER_FENCED);
+    assert_eq!(cluster.fetch_offset("g", true), Ok(-1));
+}
+
+#[test]
+fn records_and_offsets_of_a_transaction_are_decided_together() {
+    let (mut cluster, producer) = cluster();
+    cluster
+        .write_tv2(transactional(producer, 0, &["a"]))
+        .unwrap();
+    cluster.commit_offset(5, producer, "g", 7);
+    cluster.commit_offset(5, producer, "h", 9);
+    cluster.advance(ms(60_100));
+    assert_eq!(cluster.committed_values("t", 0), Vec::<String>::new());
+    assert_eq!(cluster.fetch_offset("g", true), Ok(-1));
+    assert_eq!(cluster.fetch_offset("h", true), Ok(-1));
+}
+
+#[test]
+fn a_generation_that_nobody_has_is_illegal() {
+    let (mut cluster, producer) = cluster();
+    let node = 1;
+    let mut request = offset_commit_request(producer, "g", 7);
+    request.generation_id = 0;
+    let code = cluster.ask(node, 5, &request, |response| {
+        response.topics[0].partitions[0].error_code
+    });
+    assert_eq!(code, ErrorCode::ILLEGAL_GENERATION);
+    request.generation_id = -1;
+    request.group_id = "";
+    let code = cluster.ask(node, 5, &request, |response| {
+        response.topics[0].partitions[0].error_code
+    });
+    assert_eq!(code, ErrorCode::INVALID_GROUP_ID);
+}
+
+#[test]
+fn every_version_of_offset_fetch_is_answered() {
+    let (mut cluster, _) = cluster();
+    cluster.broker.commit_offset("g", "t", 0, 3);
+    for version in 1..=7 {
+        let request = OffsetFetchRequest {
+            group_id: "g",
+            topics: Some(vec![OffsetFetchRequestTopic {
+                name: "t",
+                partition_indexes: vec![0, 1],
+            }]),
+            ..Default::default()
+        };
+        let offsets = cluster.ask(1, version, &request, |response| {
+            let partitions = response.topics[0].partitions.iter();
+            partitions
+                .map(|found| (found.committed_offset, found.error_code))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(
+            offsets,
+            [(3, ErrorCode::NONE), (-1, ErrorCode::NONE)],
+            "version {version}"
+        );
+    }
+    let all = OffsetFetchRequest {
+        group_id: "g",
+        topics: None,
+        ..Default::default()
+    };
+    let names = cluster.ask(1, 5, &all, |response| {
+        response
+            .topics
+            .iter()
+            .map(|topic| topic.name.to_owned())
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(names, ["t"]);
+    assert_eq!(cluster.fetch_offset("g", true), Ok(3));
+}
+
+#[test]
+fn a_deleted_topic_takes_its_offsets_with_it() {
+    let (mut cluster, _) = cluster();
+    cluster.broker.commit_offset("g", "t", 0, 3);
+    cluster.broker.delete_topic("t");
+    assert_eq!(cluster.broker.committed_offset("g", "t", 0), None);
+}
