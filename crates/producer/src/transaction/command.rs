@@ -217,14 +217,21 @@ impl TransactionManager {
         self.fail_open(AbortCause::Unresolved, false);
     }
 
-    /// The caller's deadline passed. What is under way goes on; a commit that was not handed over
-    /// becomes an abort, any other is reported as `Unknown`, and as `Resolved` once it is known.
+    /// The caller's deadline passed. What is under way goes on. A commit whose EndTxn was not polled
+    /// becomes an abort, for certain. One whose EndTxn waits to be handed over is wanted back
+    /// ([`wanted_back`](Self::wanted_back)), and may be too far gone; one that was handed over is
+    /// seen through: both are reported as `Unknown`, and as `Resolved` once it is known.
     pub fn give_up(&mut self, now: Instant) -> GaveUp {
         self.see(now);
+        let is_out = self.commit_is_out();
         match &mut self.phase {
-            Phase::Committing { commit, .. } if commit.handed_over => {
+            Phase::Committing { commit, .. } if is_out => {
+                let handed_over = commit.handed_over;
                 if !mem::replace(&mut commit.trace.told, true) {
                     self.events.push_back(Event::Ended(Ending::Unknown));
+                }
+                if !handed_over {
+                    self.turn_to_abort(AbortCause::DeadlinePassed);
                 }
                 GaveUp::Unknown
             }
@@ -232,6 +239,13 @@ impl TransactionManager {
                 self.turn_to_abort(AbortCause::DeadlinePassed);
                 self.settle();
                 GaveUp::Pending
+            }
+            // A commit was given up or taken back before, and may yet turn out to be too far gone.
+            Phase::Aborting { abort, .. } if is_out => {
+                if !mem::replace(&mut abort.trace.told, true) {
+                    self.events.push_back(Event::Ended(Ending::Unknown));
+                }
+                GaveUp::Unknown
             }
             Phase::Initializing(_) | Phase::Aborting { .. } => GaveUp::Pending,
             Phase::Uninitialized

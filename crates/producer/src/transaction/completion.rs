@@ -159,8 +159,11 @@ impl TransactionManager {
             }
             Verdict::Soon => self.ask_again(now, &Work::AddPartitions, verdict),
             Verdict::Later | Verdict::Elsewhere => {
-                // The coordinator may have failed after it wrote the registration down.
-                open.partitions.uncertain = true;
+                let error = culprit.map_or(ErrorCode::NONE, |(_, error)| error);
+                let doubt = self.doubt(error, was_uncertain);
+                if let Some(open) = self.phase.open_mut() {
+                    open.partitions.uncertain = doubt;
+                }
                 self.ask_again(now, &Work::AddPartitions, verdict);
             }
             Verdict::NotAttempted | Verdict::Abort | Verdict::AbortAndBump => {
@@ -196,7 +199,10 @@ impl TransactionManager {
             }
             Verdict::Soon => self.ask_again(now, &Work::AddOffsets(group.clone()), verdict),
             Verdict::Later | Verdict::Elsewhere => {
-                open.offsets.uncertain = Some(group.clone());
+                let doubt = self.doubt(error, was_uncertain);
+                if let Some(open) = self.phase.open_mut() {
+                    open.offsets.uncertain = doubt.then(|| group.clone());
+                }
                 self.ask_again(now, &Work::AddOffsets(group.clone()), verdict);
             }
             Verdict::NotAttempted | Verdict::Abort | Verdict::AbortAndBump => {
@@ -232,6 +238,15 @@ impl TransactionManager {
         match verdict {
             Verdict::Done => self.offsets_added(),
             Verdict::Soon | Verdict::Later | Verdict::Elsewhere => {
+                if self.is_winding_up()
+                    && let Some(job) = self
+                        .phase
+                        .open_mut()
+                        .and_then(|open| open.offsets.jobs.front_mut())
+                {
+                    // An answer is all that an abort has to wait for.
+                    job.unsure = false;
+                }
                 self.ask_again(now, &Work::TxnOffsetCommit, verdict);
             }
             Verdict::NotAttempted | Verdict::Abort | Verdict::AbortAndBump => {
@@ -288,6 +303,30 @@ impl TransactionManager {
             self.events.push_back(Event::OffsetsFailed(cause.clone()));
         }
         self.fail_open(cause, false);
+    }
+
+    /// After a registration was answered with an error that passes: may it have been applied?
+    ///
+    /// On the way to an abort a doubt that lasts is not worth waiting for (a topic that is gone
+    /// never comes back): InitProducerId ends the transaction whether or not anything is registered.
+    fn doubt(&mut self, error: ErrorCode, doubted: bool) -> bool {
+        if may_have_been_written(error) {
+            return true;
+        }
+        if !doubted || !self.is_winding_up() {
+            return doubted;
+        }
+        if let Some(open) = self.phase.open_mut() {
+            open.fence = true;
+        }
+        false
+    }
+
+    fn is_winding_up(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::AbortableError { .. } | Phase::Aborting { .. }
+        )
     }
 
     pub(super) fn take_identity(&mut self, identity: ProducerIdentity, first: bool) {
@@ -389,6 +428,16 @@ impl TransactionManager {
             request: kind(work),
         });
     }
+}
+
+/// A coordinator that fails after it wrote to its log answers so; other errors come before.
+fn may_have_been_written(error: ErrorCode) -> bool {
+    matches!(
+        error,
+        ErrorCode::NOT_COORDINATOR
+            | ErrorCode::COORDINATOR_NOT_AVAILABLE
+            | ErrorCode::REQUEST_TIMED_OUT
+    )
 }
 
 /// An authorization may be granted, and then the same producer may go on (KAFKA-13668).

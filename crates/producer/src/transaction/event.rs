@@ -63,8 +63,9 @@ pub enum GaveUp {
     /// Nothing was being waited for.
     Nothing,
     /// Still at work, and the outcome is not in doubt: an identity is asked for, or the
-    /// transaction is being aborted (a commit that was not handed over turned into an abort).
+    /// transaction is being aborted (a commit whose EndTxn was not polled turned into an abort).
     Pending,
-    /// EndTxn(commit) was handed over: `Ended(Unknown)` was reported, `Resolved` follows.
+    /// EndTxn(commit) was handed over, or may be at any moment: `Ended(Unknown)` was reported,
+    /// `Resolved` follows.
     Unknown,
 }

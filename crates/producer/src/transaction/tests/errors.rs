@@ -290,7 +290,7 @@ fn check(
                 R::TxnOffsetCommit => CoordinatorKey::Group("g".into()),
                 _ => CoordinatorKey::Transaction("tid".into()),
             };
-            let lost = (then == Find).then(|| Event::CoordinatorLost(lost, None));
+            let lost = (then == Find).then_some(Event::CoordinatorLost(lost, None));
             assert_eq!(rig.events(), Vec::from_iter(lost), "{context}");
             let before = rig.now;
             assert_eq!(&rig.request().1, request, "{context}");

@@ -1,6 +1,7 @@
 //! Tests of the transaction manager: rules one by one, tables in full, and a model check of manager,
 //! coordinator and network together.
 
+mod endings;
 mod errors;
 mod invariants;
 mod lifecycle;

@@ -16,7 +16,7 @@ const TABLE: &str = include_str!("table.txt");
 #[test]
 fn every_event_in_every_state_does_what_the_table_says() {
     let told = table();
-    if std::env::var_os("MILENA_BLESS").is_some() {
+    if std::env::var_os("MILENA_BLESS").is_some_and(|value| value == "1") {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/src/transaction/tests/table.txt"
@@ -137,58 +137,77 @@ fn name(request: &Request) -> &'static str {
 }
 
 fn situations(version: i16) -> Vec<(&'static str, Build)> {
-    let mut all: Vec<(&'static str, Build)> = vec![
+    let mut all = before_the_end(version);
+    all.extend(committing(version));
+    all.extend(aborting(version));
+    if version == 1 {
+        all.extend(registering());
+    }
+    all
+}
+
+fn before_the_end(version: i16) -> Vec<(&'static str, Build)> {
+    let initializing = move || {
+        let mut rig = Rig::new(version);
+        rig.manager.initialize(rig.now).unwrap();
+        rig
+    };
+    let bumping = move || {
+        let mut rig = Rig::started(version);
+        rig.manager.set_transaction_version(3 - version);
+        rig.manager.abort(rig.now).unwrap();
+        rig.manager.handle_drained(rig.now);
+        rig.succeed();
+        rig
+    };
+    let sending_offsets = move || {
+        let mut rig = Rig::started(version);
+        rig.manager.send_offsets(rig.now, offsets("g", 5)).unwrap();
+        if version == 1 {
+            rig.succeed();
+        }
+        rig
+    };
+    let failed = move |failure: Failure| {
+        let mut rig = Rig::started(version);
+        rig.manager.fail(rig.now, rig.manager.generation(), failure);
+        rig
+    };
+    vec![
         ("new", plain(move || Rig::new(version))),
-        (
-            "initializing",
-            asking(move || {
-                let mut rig = Rig::new(version);
-                rig.manager.initialize(rig.now).unwrap();
-                rig
-            }),
-        ),
-        (
-            "bumping",
-            asking(move || {
-                let mut rig = Rig::started(version);
-                rig.manager.set_transaction_version(3 - version);
-                rig.manager.abort(rig.now).unwrap();
-                rig.manager.handle_drained(rig.now);
-                rig.succeed();
-                rig
-            }),
-        ),
+        ("initializing", asking(initializing)),
+        ("bumping", asking(bumping)),
         ("ready", plain(move || Rig::ready(version))),
         ("nothing in it", plain(move || Rig::begun(version))),
         ("records in it", plain(move || Rig::started(version))),
+        ("offsets on their way", asking(sending_offsets)),
+        ("a send failed", plain(move || failed(failed_send()))),
         (
-            "offsets on their way",
-            asking(move || {
-                let mut rig = Rig::started(version);
-                rig.manager.send_offsets(rig.now, offsets("g", 5)).unwrap();
-                if version == 1 {
-                    rig.succeed();
-                }
-                rig
-            }),
+            "failed for good",
+            plain(move || failed(Failure::Fatal(FatalCause::Fenced))),
         ),
-        (
-            "a send failed",
-            plain(move || {
-                let mut rig = Rig::started(version);
-                rig.manager
-                    .fail(rig.now, rig.manager.generation(), failed_send());
-                rig
-            }),
-        ),
-        (
-            "commit, batches on their way",
-            plain(move || {
-                let mut rig = Rig::started(version);
-                rig.manager.commit(rig.now).unwrap();
-                rig
-            }),
-        ),
+    ]
+}
+
+fn committing(version: i16) -> Vec<(&'static str, Build)> {
+    let waiting = move || {
+        let mut rig = Rig::started(version);
+        rig.manager.commit(rig.now).unwrap();
+        rig
+    };
+    let given_up = move || {
+        let mut situation = handed_over(version);
+        situation.rig.manager.give_up(situation.rig.now);
+        situation.rig.events();
+        situation
+    };
+    let unanswered = move || {
+        let (mut rig, id, _) = Rig::ending(version, true);
+        rig.complete(id, unsure());
+        rig
+    };
+    vec![
+        ("commit, batches on their way", plain(waiting)),
         (
             "commit, EndTxn polled",
             Box::new(move || ending(version, true)),
@@ -197,86 +216,55 @@ fn situations(version: i16) -> Vec<(&'static str, Build)> {
             "commit, EndTxn handed over",
             Box::new(move || handed_over(version)),
         ),
-        (
-            "commit, given up",
-            Box::new(move || {
-                let mut situation = handed_over(version);
-                situation.rig.manager.give_up(situation.rig.now);
-                situation.rig.events();
-                situation
-            }),
-        ),
-        (
-            "commit, a copy unanswered",
-            asking(move || {
-                let (mut rig, id, _) = Rig::ending(version, true);
-                rig.complete(id, unsure());
-                rig
-            }),
-        ),
-        (
-            "abort, batches on their way",
-            plain(move || {
-                let mut rig = Rig::started(version);
-                rig.manager.abort(rig.now).unwrap();
-                rig
-            }),
-        ),
+        ("commit, given up", Box::new(given_up)),
+        ("commit, a copy unanswered", asking(unanswered)),
+    ]
+}
+
+fn aborting(version: i16) -> Vec<(&'static str, Build)> {
+    let waiting = move || {
+        let mut rig = Rig::started(version);
+        rig.manager.abort(rig.now).unwrap();
+        rig
+    };
+    let taken_back = move || {
+        let mut situation = ending(version, true);
+        situation.rig.manager.abort(situation.rig.now).unwrap();
+        situation
+    };
+    let fencing = move || {
+        let mut rig = Rig::started(version);
+        rig.manager.fence_unresolved();
+        rig.manager.abort(rig.now).unwrap();
+        rig
+    };
+    vec![
+        ("abort, batches on their way", plain(waiting)),
         (
             "abort, EndTxn polled",
             Box::new(move || ending(version, false)),
         ),
-        (
-            "abort, a commit comes back",
-            Box::new(move || {
-                let mut situation = ending(version, true);
-                situation.rig.manager.abort(situation.rig.now).unwrap();
-                situation
-            }),
-        ),
-        (
-            "abort, fencing",
-            asking(move || {
-                let mut rig = Rig::started(version);
-                rig.manager.fence_unresolved();
-                rig.manager.abort(rig.now).unwrap();
-                rig
-            }),
-        ),
-        (
-            "failed for good",
-            plain(move || {
-                let mut rig = Rig::started(version);
-                rig.manager.fail(
-                    rig.now,
-                    rig.manager.generation(),
-                    Failure::Fatal(FatalCause::Fenced),
-                );
-                rig
-            }),
-        ),
-    ];
-    if version == 1 {
-        all.push((
-            "a partition on its way",
-            asking(|| {
-                let mut rig = Rig::begun(1);
-                let _ = rig.manager.add_partition(&partition(1));
-                rig
-            }),
-        ));
-        all.push((
-            "abort, a partition on its way",
-            Box::new(|| {
-                let mut rig = Rig::begun(1);
-                let _ = rig.manager.add_partition(&partition(1));
-                let waiting = Some(rig.hand_over());
-                rig.manager.abort(rig.now).unwrap();
-                Situation { rig, waiting }
-            }),
-        ));
-    }
-    all
+        ("abort, a commit comes back", Box::new(taken_back)),
+        ("abort, fencing", asking(fencing)),
+    ]
+}
+
+fn registering() -> Vec<(&'static str, Build)> {
+    let adding = || {
+        let mut rig = Rig::begun(1);
+        let _ = rig.manager.add_partition(&partition(1));
+        rig
+    };
+    let aborting = move || {
+        let mut rig = adding();
+        let waiting = Some(rig.hand_over());
+        rig.manager.abort(rig.now).unwrap();
+        Situation { rig, waiting }
+    };
+    vec![
+        ("a partition on its way", asking(adding)),
+        ("abort, a partition on its way", Box::new(aborting)),
+    ]
 }
 
 fn plain(build: impl Fn() -> Rig + 'static) -> Build {

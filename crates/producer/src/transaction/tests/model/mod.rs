@@ -5,6 +5,8 @@
 //! not, none commits what another left, and no older instance fences a newer one. From every state
 //! an end can be reached. Two planted defects must be found, or all this would prove nothing.
 
+mod action;
+mod check;
 mod coordinator;
 mod world;
 
@@ -12,8 +14,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use self::action::Action;
 use self::coordinator::Rules;
-use self::world::{Action, World};
+use self::world::World;
 use super::Sabotage;
 use super::rig::start;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use milena_cluster::{Backoff, Outcome};
 use milena_wire::ErrorCode;
 
+use super::action::{Action, Fate, SendFate};
 use super::coordinator::{Batch, Cluster, EndTxn, OFFSETS, Rules, Stage};
 use crate::transaction::tests::Sabotage;
 use crate::transaction::tests::rig::{identity, not_sent, offsets, partition, unsure};
@@ -16,59 +17,6 @@ use crate::transaction::{
 
 /// How many transactions the client runs: two are enough for one to be harmed by the other.
 pub(super) const TRANSACTIONS: u8 = 2;
-
-/// One thing that can happen next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    Begin,
-    Send(SendFate),
-    SendOffsets,
-    Commit,
-    Abort,
-    /// The commit's caller goes away, or its deadline passes.
-    DropCommit,
-    GiveUp,
-    HandOver,
-    Exchange(Fate),
-    Markers,
-    /// A request arrives that nobody waits for any more.
-    Late,
-    LateBatch,
-    Timeout,
-    /// A newer instance asks for an identity.
-    Intrude,
-    /// The finalized transaction version changes.
-    Switch,
-}
-
-/// What becomes of the coordinator request that is in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Answered,
-    NotSent,
-    RequestLost,
-    AnswerLost,
-    /// Carried out, but the coordinator moves before it can say so.
-    AnsweredNotCoordinator,
-    /// Arrives at some later time.
-    Delayed,
-    /// Carried out, and its copy arrives once more at some later time; the answer is lost.
-    AnswerLostAndLateCopy,
-    /// Carried out and answered, and its copy arrives later all the same.
-    AnsweredAndLateCopy,
-}
-
-/// What becomes of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SendFate {
-    Delivered,
-    /// Refused for a reason of its own.
-    Refused,
-    /// In the log, but nobody tells the client before its time is over.
-    AnswerLost,
-    /// Not in the log when the client's time is over, and on its way yet.
-    Delayed,
-}
 
 /// Where the client stands in its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +31,7 @@ enum Step {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Claim {
+pub(super) enum Claim {
     None,
     Said(Ending),
 }
@@ -91,28 +39,28 @@ enum Claim {
 #[derive(Clone, Debug)]
 pub(super) struct World {
     now: Instant,
-    manager: TransactionManager,
+    pub(super) manager: TransactionManager,
     in_flight: Option<(RequestId, Request, bool)>,
     step: Step,
     /// What the manager says of the partition that is next.
     may_send: AddPartition,
-    current: u8,
-    claims: [Claim; TRANSACTIONS as usize],
-    acknowledged: [[bool; 3]; TRANSACTIONS as usize],
+    pub(super) current: u8,
+    pub(super) claims: [Claim; TRANSACTIONS as usize],
+    pub(super) acknowledged: [[bool; 3]; TRANSACTIONS as usize],
     /// A record that was accepted could not be delivered.
-    failed: [bool; TRANSACTIONS as usize],
+    pub(super) failed: [bool; TRANSACTIONS as usize],
     unresolved: bool,
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     /// A request that is answered no more, and arrives at some time.
     late: Option<Request>,
     late_batch: Option<Batch>,
     /// Faults that may still happen.
     faults: u8,
-    intruder: Intruder,
+    pub(super) intruder: Intruder,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Intruder {
+pub(super) enum Intruder {
     Absent,
     Asking,
     Owns(i16),
@@ -566,7 +514,8 @@ impl World {
             }
             Event::Failed(_) if self.step != Step::ExpectEnd => self.step = Step::Decide,
             // The caller has given up, but the next transaction must wait for the resolution.
-            Event::Ended(Ending::Unknown) if self.manager.state() == State::Committing => {}
+            Event::Ended(Ending::Unknown)
+                if matches!(self.manager.state(), State::Committing | State::Aborting) => {}
             Event::Ended(ending) | Event::Resolved(ending) => {
                 self.claims[usize::from(self.current)] = Claim::Said(ending);
                 self.current += 1;
@@ -579,79 +528,6 @@ impl World {
             Event::Fatal(_) => self.step = Step::Over,
             _ => {}
         }
-    }
-
-    /// What must hold in every state.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let quiet = !matches!(self.cluster.stage, Stage::Prepare { .. });
-        for tag in 0..TRANSACTIONS {
-            let claim = &self.claims[usize::from(tag)];
-            let logs = &self.cluster.logs;
-            let committed = logs.iter().any(|log| log.committed.contains(&tag));
-            let aborted = logs.iter().any(|log| log.aborted.contains(&tag));
-            if committed && aborted {
-                return Err(format!("transaction {tag} is torn"));
-            }
-            if committed && matches!(claim, Claim::Said(Ending::Aborted(_))) {
-                return Err(format!(
-                    "transaction {tag} was said to be aborted, and is committed"
-                ));
-            }
-            if *claim == Claim::Said(Ending::Committed) {
-                if aborted {
-                    return Err(format!(
-                        "transaction {tag} was said to be committed, and is aborted"
-                    ));
-                }
-                if self.failed[usize::from(tag)] {
-                    return Err(format!(
-                        "transaction {tag} is committed in spite of a failed send"
-                    ));
-                }
-                for (index, log) in logs.iter().enumerate() {
-                    let there = log.committed.contains(&tag);
-                    if quiet && self.acknowledged[usize::from(tag)][index] && !there {
-                        return Err(format!(
-                            "partition {index} lacks a record of committed transaction {tag}"
-                        ));
-                    }
-                }
-            }
-        }
-        if self.cluster.logs.iter().any(|log| log.joined) {
-            return Err("a transaction committed what another had left".to_owned());
-        }
-        match self.intruder {
-            Intruder::Owns(epoch) if self.cluster.epoch != epoch => {
-                Err("an older instance fenced a newer one".to_owned())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// What must hold where the client is done, besides.
-    pub(super) fn check_over(&self) -> Result<(), String> {
-        for tag in 0..self.current {
-            if self.claims[usize::from(tag)] == Claim::None {
-                return Err(format!("nobody was told what became of transaction {tag}"));
-            }
-        }
-        let alive = self.manager.state() == State::Ready;
-        let left = self.cluster.logs.iter().any(|log| !log.open.is_empty());
-        if alive && left {
-            return Err("the last transaction is over, and its records are undecided".to_owned());
-        }
-        Ok(())
-    }
-
-    /// With no fault at all, everything ends the way it was asked for.
-    pub(super) fn all_went_well(&self) -> bool {
-        matches!(self.manager.state(), State::Ready | State::Initializing)
-            && self.claims.iter().all(|claim| match claim {
-                Claim::Said(Ending::Committed) => true,
-                Claim::Said(Ending::Aborted(cause)) => *cause == AbortCause::Requested,
-                Claim::Said(Ending::Unknown) | Claim::None => false,
-            })
     }
 }
 
