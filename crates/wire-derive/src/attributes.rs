@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, Error, Expr, Field, Ident, LitInt, LitStr, Result, Type};
 
-use crate::types::FieldType;
+use crate::types::{Element, FieldType};
 
 /// The versions from `min` to `max`, which is open in the form `"3+"`.
 #[derive(Clone, Copy, PartialEq)]
@@ -102,6 +102,13 @@ impl FieldAttributes {
         let Some(ident) = field.ident.clone() else {
             return Err(Error::new_spanned(field, "fields need names"));
         };
+        // The expansion has locals of these names, next to one a field.
+        if ["reader", "version", "field"]
+            .iter()
+            .any(|local| ident == local)
+        {
+            return Err(Error::new_spanned(field, "a field cannot be called that"));
+        }
         let kind = FieldType::parse(&field.ty)?;
         let (mut versions, mut nullable, mut default, mut tag, mut ignorable) =
             (None, None, None, None, false);
@@ -127,6 +134,12 @@ impl FieldAttributes {
             return Err(Error::new_spanned(
                 field,
                 "`nullable` and `Option` go together",
+            ));
+        }
+        if tag.is_some() && matches!(kind.element, Element::Records) {
+            return Err(Error::new_spanned(
+                field,
+                "the size of a tagged field leaves no room for a hole",
             ));
         }
         let versions = versions
@@ -158,12 +171,16 @@ impl FieldAttributes {
 
     /// The test that the field's value would be missed if it were not written.
     pub(crate) fn is_set(&self) -> TokenStream {
-        let (ident, ty, default) = (&self.ident, &self.ty, self.default_value());
+        let (ident, ty) = (&self.ident, &self.ty);
+        let default = match &self.default {
+            Some(value) => quote!(#value),
+            None => quote!(<#ty>::default()),
+        };
         match (self.kind.list, self.kind.optional) {
             (true, true) => quote!(self.#ident.as_ref().is_some_and(|items| !items.is_empty())),
             (true, false) => quote!(!self.#ident.is_empty()),
             (false, true) => quote!(self.#ident.is_some()),
-            (false, false) => quote!(self.#ident != { let default: #ty = #default; default }),
+            (false, false) => quote!(self.#ident != #default),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn implementation(declaration: &Declaration) -> TokenStream {
     let sizes = declaration.untagged().map(|field| {
         let bytes = field.kind.bytes_min();
         match field.versions.condition(within) {
-            Some(condition) => quote!(+ if #condition { #bytes } else { 0 }),
+            Some(condition) => quote!(+ (if #condition { #bytes } else { 0 })),
             None => quote!(+ #bytes),
         }
     });

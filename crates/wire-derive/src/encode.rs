@@ -40,17 +40,17 @@ fn write_untagged(field: &FieldAttributes, within: Versions) -> TokenStream {
     let Some(condition) = field.versions.condition(within) else {
         return write;
     };
-    let otherwise = refuse_if_set(field);
-    quote!(if #condition { #write } #otherwise)
+    if field.ignorable {
+        return quote!(if #condition { #write });
+    }
+    let (is_set, refuse) = (field.is_set(), refuse(field));
+    quote!(if #condition { #write } else if #is_set { #refuse })
 }
 
 /// A value that the version has no room for is lost silently only if the protocol says so.
-fn refuse_if_set(field: &FieldAttributes) -> TokenStream {
-    if field.ignorable {
-        return quote!();
-    }
-    let (name, is_set) = (field.name(), field.is_set());
-    quote!(else if #is_set { return ::core::result::Result::Err(writer.not_in_version(#name)); })
+fn refuse(field: &FieldAttributes) -> TokenStream {
+    let name = field.name();
+    quote!(return ::core::result::Result::Err(writer.not_in_version(#name));)
 }
 
 fn write_tagged(declaration: &Declaration, within: Versions) -> TokenStream {
@@ -65,9 +65,9 @@ fn write_tagged(declaration: &Declaration, within: Versions) -> TokenStream {
         let (is_set, write) = (field.is_set(), write_value(field, within));
         let test = match field.versions.condition(within) {
             Some(condition) => {
-                let otherwise = refuse_if_set(field);
-                if !otherwise.is_empty() {
-                    refusals.extend(quote!(if #condition {} #otherwise));
+                if !field.ignorable {
+                    let refuse = refuse(field);
+                    refusals.extend(quote!(if !(#condition) && #is_set { #refuse }));
                 }
                 quote!(#condition && #is_set)
             }

@@ -38,3 +38,91 @@ pub fn derive_fields(input: TokenStream) -> TokenStream {
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use syn::parse_quote;
+
+    use super::*;
+
+    /// Each kind of field once: in all versions or some, null or not, tagged or not, ignorable or not.
+    fn expansion() -> String {
+        let message: DeriveInput = parse_quote! {
+            #[message(key = 99, versions = "1-7", flexible = "5+", response = LendResponse)]
+            pub struct LendRequest<'a> {
+                #[field(versions = "0+")]
+                pub reader_id: i64,
+                #[field(versions = "2+", nullable = "4+", ignorable)]
+                pub note: Option<&'a str>,
+                #[field(versions = "0-3", default = -1)]
+                pub days: i32,
+                #[field(versions = "1+")]
+                pub books: Vec<Book>,
+                #[field(versions = "6+", tag = 1)]
+                pub shelf: Vec<&'a str>,
+                #[field(versions = "5+", nullable = "5+", tag = 0, ignorable)]
+                pub voucher: Option<&'a [u8]>,
+                #[field(versions = "1+", nullable = "1+")]
+                pub cover: Option<Payload>,
+            }
+        };
+        let nested: DeriveInput = parse_quote! {
+            pub struct Book {
+                #[field(versions = "1+")]
+                pub book_id: Uuid,
+                #[field(versions = "3+")]
+                pub error_code: ErrorCode,
+            }
+        };
+        let parts = [expand::message(&message), expand::fields(&nested)];
+        let parts = parts.map(|part| syn::parse2(part.expect("well declared")).expect("Rust"));
+        parts.map(|part| prettyplease::unparse(&part)).join("\n")
+    }
+
+    fn on_file() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/expansion.txt"))
+    }
+
+    #[test]
+    fn expansions_are_those_on_file() {
+        let on_file = std::fs::read_to_string(on_file()).expect("a whole checkout");
+        assert_eq!(
+            expansion(),
+            on_file,
+            "if this is meant, run the ignored test below"
+        );
+    }
+
+    /// By hand: `cargo test -p milena-wire-derive file_anew -- --ignored`.
+    #[test]
+    #[ignore = "writes the file"]
+    fn file_anew() {
+        std::fs::write(on_file(), expansion()).expect("a writable checkout");
+    }
+
+    #[test]
+    fn declarations_that_make_no_sense_are_refused() {
+        let refused =
+            |input: DeriveInput| expand::fields(&input).expect_err("must fail").to_string();
+        let optional =
+            parse_quote! { struct S<'a> { #[field(versions = "0+")] a: Option<&'a str> } };
+        assert_eq!(refused(optional), "`nullable` and `Option` go together");
+        let bare = parse_quote! { struct S { a: i32 } };
+        assert_eq!(refused(bare), "#[field(versions = ...)] is missing");
+        let typo = parse_quote! { struct S { #[field(version = "0+")] a: i32 } };
+        assert_eq!(refused(typo), "unknown key");
+        let range = parse_quote! { struct S { #[field(versions = "3..")] a: i32 } };
+        assert_eq!(refused(range), "versions are \"N+\", \"N-M\" or \"N\"");
+        let tagged = parse_quote! { struct S { #[field(versions = "0+", nullable = "0+", tag = 0)] a: Option<Payload> } };
+        assert_eq!(
+            refused(tagged),
+            "the size of a tagged field leaves no room for a hole"
+        );
+        let local = parse_quote! { struct S { #[field(versions = "0+")] version: i16 } };
+        assert_eq!(refused(local), "a field cannot be called that");
+        let list = parse_quote! { struct S { #[field(versions = "0+")] a: Vec<i64> } };
+        assert_eq!(refused(list), "the only lists of numbers are `Vec<i32>`");
+    }
+}

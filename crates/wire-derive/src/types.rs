@@ -41,6 +41,15 @@ impl FieldType {
         if list && matches!(element, Element::Bytes) {
             return Err(Error::new_spanned(ty, "no message has a list of bytes"));
         }
+        if let Element::Scalar(method, _) = &element
+            && list
+            && method != "i32"
+        {
+            return Err(Error::new_spanned(
+                ty,
+                "the only lists of numbers are `Vec<i32>`",
+            ));
+        }
         Ok(Self {
             optional,
             list,

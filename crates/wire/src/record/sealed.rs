@@ -132,7 +132,7 @@ impl SealedBatch {
             } else {
                 0
             },
-            last_offset_delta: self.record_count.cast_signed().saturating_sub(1),
+            last_offset_delta: self.record_count.saturating_sub(1).cast_signed(),
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
             producer_id: stamp.producer_id,

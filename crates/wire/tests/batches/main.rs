@@ -1,0 +1,6 @@
+//! Record batches: what is built is read back, what was damaged is noticed, and odd batches of real logs are understood.
+
+mod built;
+mod damaged;
+mod odd;
+mod support;
