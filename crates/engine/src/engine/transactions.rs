@@ -760,7 +760,13 @@ impl TransactionCore {
     }
 
     fn end(&mut self, ending: Ending) {
-        let outcome = outcome(ending);
+        let outcome = match (outcome(ending), self.fatal()) {
+            // A refused send may have started it; that this producer can do no more is the greater news.
+            (TransactionOutcome::Aborted(_), Some(cause)) => {
+                TransactionOutcome::Aborted(AbortCause::Fatal(cause))
+            }
+            (outcome, _) => outcome,
+        };
         self.outcome = Some(outcome.clone());
         if outcome == TransactionOutcome::Unknown
             && self.witness.can_tell()

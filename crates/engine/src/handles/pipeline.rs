@@ -217,13 +217,16 @@ impl Pipeline {
         Ok(())
     }
 
-    /// As [`Pipeline::run`], for a handler with state.
+    /// As [`Pipeline::run`], for a handler with state: given away, or lent as `&mut handler`.
     ///
     /// # Errors
     /// As [`Pipeline::run`].
+    ///
+    /// # Cancel safety
+    /// As [`Pipeline::run`].
     pub async fn run_handler<H: StepHandler>(
         &mut self,
-        handler: &mut H,
+        mut handler: H,
     ) -> Result<(), RunError<H::Error>> {
         while let Some(step) = self.next().await? {
             let handle = step.clone();

@@ -149,3 +149,11 @@ pub trait StepHandler {
     /// Works through one step; `Ok` means done.
     fn handle(&mut self, step: Step) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
+
+impl<H: StepHandler> StepHandler for &mut H {
+    type Error = H::Error;
+
+    fn handle(&mut self, step: Step) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        (**self).handle(step)
+    }
+}
