@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena::{Client, IsolationLevel, Record, Start, TransactionalProducer};
+use milena::{Client, IsolationLevel, Start, TransactionalProducer};
 use milena_tests::{Failure, Log, Outcome, Topic, World, eventually, scenarios, values};
 use tokio::time::timeout;
 

@@ -1,6 +1,6 @@
 //! A transaction's records show to read_committed readers at its commit: all of them, and none before.
 
-use milena::{IsolationLevel, Record};
+use milena::IsolationLevel;
 use milena_tests::{Log, Outcome, World, scenarios, values};
 
 scenarios!(

@@ -1,6 +1,5 @@
 //! A transaction that nobody ends is aborted, and the next one begins.
 
-use milena::Record;
 use milena_tests::{Log, Outcome, World, scenarios, values};
 
 scenarios!(

@@ -1,6 +1,5 @@
 //! A transactional id belongs to the instance that took it last.
 
-use milena::Record;
 use milena_tests::{Log, Outcome, World, scenarios, values};
 
 scenarios!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena::{Delivery, Producer, Record};
+use milena::{Delivery, Producer};
 use milena_testbroker::relay::{ApiKey, HoldToken, RelayAction, RelayRule, RelayRuleId};
 use milena_tests::{Failure, Log, Outcome, Topic, World, eventually, scenarios, values};
 use tokio::time::sleep;

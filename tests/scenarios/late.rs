@@ -1,7 +1,6 @@
 //! A request whose answer was never seen can still reach the broker long after the client has gone on. A late EndTxn
 //! must not end a transaction that began after it: on Kafka 3.9 that holds only for clients that took a new epoch.
 
-use milena::Record;
 use milena_testbroker::relay::{ApiKey, HoldToken, RelayAction, RelayRule, RelayRuleId};
 use milena_tests::{Log, Outcome, World, eventually, scenarios, values};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena::{Record, Start};
+use milena::Start;
 use milena_testbroker::relay::{ApiKey, RelayAction, RelayRule};
 use milena_tests::{Log, Outcome, World, scenarios, values};
 use tokio::time::timeout;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use milena::{Client, Pipeline, Record, Step};
 use milena_testbroker::relay::{ApiKey, RelayAction, RelayRule};
 use milena_tests::{Failure, Log, Outcome, Topic, World, scenarios, values};
+use tokio::time::sleep;
 
 scenarios!(
     stopped_and_started_again_it_bills_each_order_once,
@@ -195,7 +196,7 @@ async fn lost_answers_and_cuts_bill_each_order_once(world: &World) -> Outcome {
     let lose_each = |api, n| relay.add(RelayRule::on(api).every(n), RelayAction::LoseAnswer);
     let lost = [
         (ApiKey::END_TXN, 3),
-        (ApiKey::PRODUCE, 7),
+        (ApiKey::PRODUCE, 5),
         (ApiKey::TXN_OFFSET_COMMIT, 4),
     ]
     .map(|(api, n)| lose_each(api, n));
@@ -211,6 +212,8 @@ async fn lost_answers_and_cuts_bill_each_order_once(world: &World) -> Outcome {
         if steps % 8 == 0 {
             cut += relay.cut_all();
         }
+        // A transaction ends here and there: faults for its end need many of them.
+        sleep(COMMIT_INTERVAL / 2).await;
     }
     assert!(
         cut > 0 && lost.iter().all(|&rule| relay.fired(rule) > 0),

@@ -49,7 +49,7 @@ pub fn run(kind: Kind, name: &str, scenario: impl AsyncFnOnce(&World) -> Outcome
         .enable_all()
         .build();
     let runtime = runtime.expect("a runtime needs threads and a poller, nothing else");
-    match runtime.block_on(timeout(SCENARIO_TIME_MAX, scenario(&world))) {
+    match runtime.block_on(async { timeout(SCENARIO_TIME_MAX, scenario(&world)).await }) {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => panic!("{failure:?}"),
         Err(_) => panic!("{name} on {kind:?} does not end: {:?}", world.relay()),
