@@ -246,6 +246,37 @@ fn the_epoch_after_is_never_claimed_once_an_end_txn_was_sent() {
 }
 
 #[test]
+fn the_epoch_after_is_never_claimed_for_a_registration_in_doubt() {
+    // If nothing was registered, that epoch may be a newer instance's.
+    let mut rig = Rig::begun(1);
+    let _ = rig.manager.add_partition(&partition(0));
+    rig.lose();
+    rig.answer(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    rig.manager.abort(rig.now).unwrap();
+    rig.answer(ErrorCode::PRODUCER_FENCED);
+    assert_eq!(rig.manager.fatal_cause(), Some(&FatalCause::Fenced));
+}
+
+#[test]
+fn a_fence_after_a_commit_in_doubt_settles_nothing() {
+    // A coordinator gives a new identity whether it has committed or not, and if it has, the epoch
+    // after may be a newer instance's.
+    let in_doubt = || {
+        let (mut rig, id, _) = Rig::ending(1, true);
+        rig.complete(id, Outcome::Unsure(SendFailure::ConnectionClosed));
+        rig.answer(ErrorCode::TRANSACTION_ABORTABLE);
+        rig.manager.fence_unresolved();
+        rig
+    };
+    let mut rig = in_doubt();
+    assert!(matches!(rig.succeed(), Request::InitProducerId { .. }));
+    assert_eq!(rig.news().last(), Some(&Event::Ended(Ending::Unknown)));
+    let mut rig = in_doubt();
+    rig.answer(ErrorCode::PRODUCER_FENCED);
+    assert_eq!(rig.manager.fatal_cause(), Some(&FatalCause::Fenced));
+}
+
+#[test]
 fn an_unresolved_batch_forbids_commit() {
     let mut rig = Rig::started(2);
     rig.manager.fence_unresolved();
