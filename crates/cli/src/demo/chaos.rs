@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use milena_testbroker::relay::{RelayAction, RelayRule, RelayRuleId};
-use milena_testbroker::{Action, ApiKey, Broker, CoordinatorKind, Rule, RuleId};
+use milena_testbroker::relay::{ApiKey, RelayAction, RelayRule, RelayRuleId};
+use milena_testbroker::{Action, Broker, CoordinatorKind, Rule, RuleId};
 
 use super::names::Names;
 use super::plan::{Coordinator, Fired, Kind, Plan, Strike, Victim};

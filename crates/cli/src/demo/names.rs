@@ -56,8 +56,8 @@ pub(crate) fn random() -> u64 {
 }
 
 /// All partitions of a topic.
-pub(crate) fn partitions_of(topic: &str, count: i32) -> impl Iterator<Item = (String, i32)> {
-    (0..count).map(move |partition| (topic.to_owned(), partition))
+pub(crate) fn partitions_of(topic: &str, count: i32) -> impl Iterator<Item = (&str, i32)> {
+    (0..count).map(move |partition| (topic, partition))
 }
 
 #[cfg(test)]
@@ -76,6 +76,6 @@ mod tests {
     #[test]
     fn a_topic_has_its_partitions_from_zero_on() {
         let partitions: Vec<_> = partitions_of("t", 2).collect();
-        assert_eq!(partitions, [("t".to_owned(), 0), ("t".to_owned(), 1)]);
+        assert_eq!(partitions, [("t", 0), ("t", 1)]);
     }
 }

@@ -16,19 +16,19 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const SETTLE: Duration = Duration::from_secs(20);
 
 /// Topic and partition.
-type Partition = (String, i32);
+type Partition<'a> = (&'a str, i32);
 /// Topic, partition and the offset before which the reader stops.
 type End = (String, i32, i64);
 
 /// Hands every visible record's topic and value to `see`; returns how many there were.
 pub(crate) async fn read_to_end(
     client: &Client,
-    partitions: &[Partition],
+    partitions: &[Partition<'_>],
     isolation: IsolationLevel,
     mut see: impl FnMut(&str, Option<&[u8]>),
 ) -> Result<u64, Failure> {
     let mut reader = reader(client, partitions, isolation).await?;
-    let ends = ends(&mut reader).await?;
+    let ends = ends(&reader).await?;
     let mut count = 0;
     let mut heard = Instant::now();
     while behind(&reader, &ends) {
@@ -59,14 +59,14 @@ pub(crate) async fn read_to_end(
 ///
 /// A commit is answered before its markers are in every log; a read_committed reader that comes right then would miss the
 /// last transaction and call it lost.
-pub(crate) async fn settled(client: &Client, partitions: &[Partition]) -> Result<(), Failure> {
-    let mut stable = reader(client, partitions, IsolationLevel::ReadCommitted).await?;
-    let mut written = reader(client, partitions, IsolationLevel::ReadUncommitted).await?;
+pub(crate) async fn settled(client: &Client, partitions: &[Partition<'_>]) -> Result<(), Failure> {
+    let stable = reader(client, partitions, IsolationLevel::ReadCommitted).await?;
+    let written = reader(client, partitions, IsolationLevel::ReadUncommitted).await?;
     let deadline = Instant::now() + SETTLE;
     loop {
         // In this order: what is written later only makes the two differ once more.
-        let stable_ends = ends(&mut stable).await?;
-        if stable_ends == ends(&mut written).await? {
+        let stable_ends = ends(&stable).await?;
+        if stable_ends == ends(&written).await? {
             return Ok(());
         }
         if Instant::now() >= deadline {
@@ -80,12 +80,12 @@ pub(crate) async fn settled(client: &Client, partitions: &[Partition]) -> Result
 
 async fn reader(
     client: &Client,
-    partitions: &[Partition],
+    partitions: &[Partition<'_>],
     isolation: IsolationLevel,
 ) -> Result<Consumer, Failure> {
     client
         .reader()
-        .assign(partitions.iter().cloned())
+        .assign(partitions.iter().copied())
         .isolation(isolation)
         .start(Start::Earliest)
         .build()
@@ -93,14 +93,14 @@ async fn reader(
         .map_err(|error| Failure::Broken(format!("the auditor cannot start: {error}")))
 }
 
-async fn ends(reader: &mut Consumer) -> Result<Vec<End>, Failure> {
+async fn ends(reader: &Consumer) -> Result<Vec<End>, Failure> {
     let ends = reader
         .end_offsets()
         .await
         .map_err(|error| Failure::Broken(format!("the auditor cannot find the ends: {error}")))?;
     let mut ends: Vec<End> = ends
         .into_iter()
-        .map(|(topic, partition, offset)| (topic.to_string(), partition, offset))
+        .map(|end| (end.topic().to_owned(), end.partition(), end.offset()))
         .collect();
     ends.sort();
     Ok(ends)

@@ -93,7 +93,7 @@ impl Site {
 
     async fn greet(&self) -> Result<Client, Failure> {
         match self {
-            Self::BuiltIn(broker) => Client::connect(broker.bootstrap()).await.map_err(|error| {
+            Self::BuiltIn(broker) => Client::connect(&broker.bootstrap()).await.map_err(|error| {
                 Failure::Broken(format!("the built-in broker does not answer: {error}"))
             }),
             Self::Users { bootstrap, .. } => {
