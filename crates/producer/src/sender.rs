@@ -343,19 +343,24 @@ impl PartitionSender {
         })
     }
 
-    /// When to call [`PartitionSender::handle_timeout`] or try [`PartitionSender::poll_send`] again.
+    /// When to call [`PartitionSender::handle_timeout`] or try [`PartitionSender::poll_send`] again. What is due already is
+    /// not named: it waits for a link, a leader or an answer, not for the clock.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let slot = self
             .slots
             .front()
             .map(|slot| slot.opened_at() + self.delivery_timeout);
-        let stamped = self
+        let expiries = self
             .stamped
             .iter()
-            .filter_map(|stamped| stamped.deadline(self.delivery_timeout))
-            .min();
-        slot.into_iter().chain(stamped).min()
+            .filter_map(|stamped| stamped.expiry(self.delivery_timeout));
+        let repeat = self.stamped.front().and_then(Stamped::due_at);
+        slot.into_iter()
+            .chain(expiries)
+            .chain(repeat)
+            .filter(|at| *at > now)
+            .min()
     }
 
     /// How many more batches should be sealed now: enough to fill the window, no more, so that an open batch keeps growing.

@@ -641,7 +641,7 @@ impl ProducerCore {
         let next = linger
             .into_iter()
             .chain(expiry)
-            .chain(partition.sender.poll_timeout())
+            .chain(partition.sender.poll_timeout(now))
             .filter(|at| *at > now)
             .min();
         if next != partition.timer {

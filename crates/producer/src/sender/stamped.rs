@@ -99,13 +99,17 @@ impl Stamped {
         }
     }
 
-    pub(super) fn deadline(&self, delivery_timeout: Duration) -> Option<Instant> {
-        let expiry = (!self.expired).then(|| self.opened_at + delivery_timeout);
-        let due = match self.standing {
+    /// When the caller is told that it timed out.
+    pub(super) fn expiry(&self, delivery_timeout: Duration) -> Option<Instant> {
+        (!self.expired).then(|| self.opened_at + delivery_timeout)
+    }
+
+    /// When it may be sent again.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        match self.standing {
             Standing::Waiting { until } => Some(until),
             Standing::InFlight => None,
-        };
-        expiry.into_iter().chain(due).min()
+        }
     }
 
     pub(super) fn split(
