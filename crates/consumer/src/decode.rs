@@ -204,7 +204,7 @@ impl Decoder<'_> {
         let first_position = self.cursor.position;
         // Compaction may have emptied the batch, or removed just the records that would be shown.
         let shows = match offset < first_position {
-            false => records.len() > 0,
+            false => !records.is_empty(),
             true => records
                 .records()
                 .any(|record| record.offset() >= first_position),

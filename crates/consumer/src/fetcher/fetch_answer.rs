@@ -128,7 +128,7 @@ impl Fetcher {
         let Some(partition) = self.partitions.get_mut(tp) else {
             return Got::Nothing;
         };
-        let Some(records) = data.records.as_ref().filter(|records| records.len() > 0) else {
+        let Some(records) = data.records.as_ref().filter(|records| !records.is_empty()) else {
             if data.preferred_read_replica >= 0 {
                 // It sends us away to a follower, though we named no rack, and does not wait before it does.
                 self.back_off(waits, tp);

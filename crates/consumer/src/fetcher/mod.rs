@@ -14,8 +14,6 @@ mod partition;
 mod plan;
 mod request;
 mod retry;
-#[cfg(test)]
-mod tests;
 
 pub use config::FetchConfig;
 pub use event::FetchEvent;

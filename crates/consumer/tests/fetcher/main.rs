@@ -1,0 +1,12 @@
+//! The fetch core in virtual time, against brokers that are right, wrong, slow, or gone.
+
+mod batch;
+mod errors;
+mod hostile;
+mod log;
+mod messages;
+mod random;
+mod read_committed;
+mod scheduling;
+mod start;
+mod world;
