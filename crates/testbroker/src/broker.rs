@@ -112,9 +112,10 @@ impl Broker {
     /// Bytes of this connection that wait behind the request being served: a driver with many of
     /// them stops reading until that is answered.
     pub fn backlog(&self, conn: ConnectionId) -> usize {
-        self.connections
-            .get(&conn)
-            .map_or(0, |connection| connection.buffer.len())
+        match self.connections.get(&conn) {
+            Some(connection) if connection.busy.is_some() => connection.buffer.len(),
+            _ => 0,
+        }
     }
 
     /// The fault rules.

@@ -104,6 +104,24 @@ fn a_client_that_floods_a_waiting_connection_is_cut_off() {
 }
 
 #[test]
+fn a_long_request_in_pieces_does_not_count_as_a_backlog() {
+    let mut cluster = Cluster::single();
+    let conn = cluster.connect(1);
+    cluster.send_bytes(conn, &[0, 32, 0, 0]);
+    cluster.send_bytes(conn, &[0; 1024 * 1024]);
+    assert_eq!(cluster.broker.backlog(conn), 0);
+    let conn = cluster.connect(1);
+    let asking = Asking {
+        min_bytes: 1,
+        max_wait_ms: 5_000,
+        ..Default::default()
+    };
+    cluster.send(conn, 12, &fetch_request(asking, 0));
+    cluster.send_bytes(conn, &[0; 100]);
+    assert_eq!(cluster.broker.backlog(conn), 100);
+}
+
+#[test]
 fn connections_are_counted() {
     let mut cluster = Cluster::new(BrokerConfig {
         connections_max: 2,
