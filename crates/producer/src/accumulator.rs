@@ -113,8 +113,10 @@ impl Accumulator {
     /// An empty accumulator. A transactional one starts with its gate shut.
     #[must_use]
     pub fn new(config: AccumulatorConfig, transactional: bool) -> Self {
-        // Four of the largest batches at the least, or two partitions could block each other for good.
-        let bytes = config.buffer_bytes_max.max(4 * config.batch_bytes_max);
+        // Four of the largest batches at the least, or two partitions could block each other for good. A batch takes whole
+        // chunks: with fewer than two, a sender that waits for room would ask for more than there is.
+        let least = 4 * config.batch_bytes_max.max(CHUNK_BYTES);
+        let bytes = config.buffer_bytes_max.max(least);
         Self {
             budget: Budget::new(bytes.div_ceil(CHUNK_BYTES)),
             config,
@@ -129,6 +131,12 @@ impl Accumulator {
     #[must_use]
     pub fn config(&self) -> &AccumulatorConfig {
         &self.config
+    }
+
+    /// Bytes of memory that records take which are not settled yet, by whole chunks.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.budget.used() * CHUNK_BYTES
     }
 
     /// The memory budget.

@@ -127,6 +127,12 @@ impl Budget {
         }
     }
 
+    /// Chunks in use, granted ones that nobody has redeemed yet among them.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.inner.lock().held.iter().sum()
+    }
+
     /// Chunks that nobody holds.
     #[must_use]
     pub fn free(&self) -> usize {

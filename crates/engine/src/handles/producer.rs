@@ -189,6 +189,13 @@ impl Producer {
         }
     }
 
+    /// How much memory accepted records take that are not settled yet, of what
+    /// [`ProducerBuilder::buffer_bytes_max`] allows.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.shared.accumulator.buffered_bytes()
+    }
+
     /// Sends what waits, and waits until every record accepted so far is settled, well or not. Records accepted later are not
     /// waited for. At most the delivery time-out and a little: nothing stays unsettled longer.
     ///
