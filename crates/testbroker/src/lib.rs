@@ -40,6 +40,7 @@ pub use connection::{ConnectionId, Output};
 pub use faults::{Action, Faults, HoldId, Rule, RuleId};
 pub use history::{Entry, History, Outcome, RequestName};
 pub use log::{AbortedTransaction, PartitionLog, StoredRecord};
+pub use milena_wire::{ApiKey, ErrorCode};
 #[cfg(feature = "tcp")]
 pub use tcp::{TestBroker, TestBrokerBuilder};
 pub use transaction::{TransactionState, TransactionStateView};
