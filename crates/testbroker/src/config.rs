@@ -48,6 +48,10 @@ pub struct BrokerConfig {
     /// Whether partitions and coordinators of a stopped node move to another (replicated topics),
     /// or wait for it without a leader (replication factor 1). Default true.
     pub elect_on_stop: bool,
+    /// Whether a request with bytes behind its last field costs the connection. Kafka does not look,
+    /// and librdkafka leaves some behind its Metadata requests, so the TCP front lets them pass.
+    /// Default true.
+    pub refuse_trailing_bytes: bool,
     /// Whether a Fetch is cut in the middle of its last batch when it reaches its byte limit, as
     /// Kafka does. Default true.
     pub truncate_fetches: bool,
@@ -88,6 +92,7 @@ impl Default for BrokerConfig {
             transaction_timeout_max: Duration::from_secs(15 * 60),
             coordinator_load: Duration::ZERO,
             elect_on_stop: true,
+            refuse_trailing_bytes: true,
             truncate_fetches: true,
             version_caps: BTreeMap::new(),
             message_bytes_max: 1_048_588,

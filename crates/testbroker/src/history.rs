@@ -127,7 +127,7 @@ impl fmt::Display for History {
             if let Some(name) = entry.request {
                 write!(
                     f,
-                    " {} v{} #{}",
+                    " {} {} #{}",
                     name.api, name.version, name.correlation_id.0
                 )?;
             }

@@ -42,7 +42,7 @@ pub(crate) fn handle(
             return api_versions::unsupported(cluster, context);
         }
         // What Kafka does as well: there is no answer that a client could read.
-        return Reply::Close(format!("{} v{} is not served", name.api, name.version));
+        return Reply::Close(format!("{} {} is not served", name.api, name.version));
     }
     dispatch(cluster, context, name, frame).unwrap_or_else(Reply::from)
 }
@@ -55,41 +55,48 @@ fn dispatch(
 ) -> Result<Reply, DecodeError> {
     let mut reader = Reader::new(frame);
     decode_request_header(&mut reader)?;
-    let version = name.version;
+    let body = Body {
+        reader,
+        version: name.version,
+        exact: cluster.config.refuse_trailing_bytes,
+    };
     Ok(match name.api {
-        ApiKey::PRODUCE => produce::handle(cluster, context, &body(reader, version)?),
-        ApiKey::FETCH => fetch::handle(cluster, context, &body(reader, version)?),
-        ApiKey::LIST_OFFSETS => list_offsets::handle(cluster, context, &body(reader, version)?),
-        ApiKey::METADATA => metadata::handle(cluster, context, &body(reader, version)?),
-        ApiKey::OFFSET_FETCH => offset_fetch::handle(cluster, context, &body(reader, version)?),
-        ApiKey::FIND_COORDINATOR => {
-            find_coordinator::handle(cluster, context, &body(reader, version)?)
-        }
-        ApiKey::API_VERSIONS => api_versions::handle(cluster, context, &body(reader, version)?),
-        ApiKey::CREATE_TOPICS => create_topics::handle(cluster, context, &body(reader, version)?),
-        ApiKey::DELETE_TOPICS => delete_topics::handle(cluster, context, &body(reader, version)?),
-        ApiKey::INIT_PRODUCER_ID => {
-            init_producer_id::handle(cluster, context, &body(reader, version)?)
-        }
+        ApiKey::PRODUCE => produce::handle(cluster, context, &body.read()?),
+        ApiKey::FETCH => fetch::handle(cluster, context, &body.read()?),
+        ApiKey::LIST_OFFSETS => list_offsets::handle(cluster, context, &body.read()?),
+        ApiKey::METADATA => metadata::handle(cluster, context, &body.read()?),
+        ApiKey::OFFSET_FETCH => offset_fetch::handle(cluster, context, &body.read()?),
+        ApiKey::FIND_COORDINATOR => find_coordinator::handle(cluster, context, &body.read()?),
+        ApiKey::API_VERSIONS => api_versions::handle(cluster, context, &body.read()?),
+        ApiKey::CREATE_TOPICS => create_topics::handle(cluster, context, &body.read()?),
+        ApiKey::DELETE_TOPICS => delete_topics::handle(cluster, context, &body.read()?),
+        ApiKey::INIT_PRODUCER_ID => init_producer_id::handle(cluster, context, &body.read()?),
         ApiKey::ADD_PARTITIONS_TO_TXN => {
-            add_partitions_to_txn::handle(cluster, context, &body(reader, version)?)
+            add_partitions_to_txn::handle(cluster, context, &body.read()?)
         }
-        ApiKey::ADD_OFFSETS_TO_TXN => {
-            add_offsets_to_txn::handle(cluster, context, &body(reader, version)?)
-        }
-        ApiKey::END_TXN => end_txn::handle(cluster, context, &body(reader, version)?),
-        ApiKey::TXN_OFFSET_COMMIT => {
-            txn_offset_commit::handle(cluster, context, &body(reader, version)?)
-        }
+        ApiKey::ADD_OFFSETS_TO_TXN => add_offsets_to_txn::handle(cluster, context, &body.read()?),
+        ApiKey::END_TXN => end_txn::handle(cluster, context, &body.read()?),
+        ApiKey::TXN_OFFSET_COMMIT => txn_offset_commit::handle(cluster, context, &body.read()?),
         other => Reply::Close(format!("{other} is not served")),
     })
 }
 
-/// A request's fields, and nothing behind them.
-fn body<'a, R: Decode<'a>>(mut reader: Reader<'a>, version: ApiVersion) -> Result<R, DecodeError> {
-    let request = R::decode(&mut reader, version)?;
-    reader.finish()?;
-    Ok(request)
+/// A request's body.
+struct Body<'a> {
+    reader: Reader<'a>,
+    version: ApiVersion,
+    /// Whether nothing may be left behind its last field.
+    exact: bool,
+}
+
+impl<'a> Body<'a> {
+    fn read<R: Decode<'a>>(mut self) -> Result<R, DecodeError> {
+        let request = R::decode(&mut self.reader, self.version)?;
+        if self.exact {
+            self.reader.finish()?;
+        }
+        Ok(request)
+    }
 }
 
 /// Every API served, in the order of its key.

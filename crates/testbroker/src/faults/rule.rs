@@ -192,7 +192,7 @@ impl fmt::Display for Rule {
             None => f.write_str("any request")?,
         }
         if let Some(version) = self.version {
-            write!(f, " v{version}")?;
+            write!(f, " {version}")?;
         }
         if let Some(node) = self.node {
             write!(f, " to node {node}")?;

@@ -45,6 +45,7 @@ impl TestBroker {
         TestBrokerBuilder {
             config: BrokerConfig {
                 wall_clock_start: shared::wall_clock(),
+                refuse_trailing_bytes: false,
                 ..BrokerConfig::default()
             },
             host: "127.0.0.1".to_owned(),

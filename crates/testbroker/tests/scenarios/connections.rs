@@ -81,6 +81,22 @@ fn bad_bytes_cost_only_their_own_connection() {
 }
 
 #[test]
+fn bytes_behind_a_request_may_be_let_pass_as_kafka_does() {
+    let frame = [0, 0, 0, 11, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0];
+    for refuse_trailing_bytes in [true, false] {
+        let config = BrokerConfig {
+            refuse_trailing_bytes,
+            ..Default::default()
+        };
+        let mut cluster = Cluster::new(config);
+        let conn = cluster.connect(1);
+        cluster.send_bytes(conn, &frame);
+        assert_eq!(cluster.is_closed(conn), refuse_trailing_bytes);
+        assert_eq!(cluster.receive(conn).is_some(), !refuse_trailing_bytes);
+    }
+}
+
+#[test]
 fn a_client_that_floods_a_waiting_connection_is_cut_off() {
     let config = BrokerConfig {
         frame_bytes_max: 1_000,
