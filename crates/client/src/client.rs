@@ -44,7 +44,6 @@ impl Client {
     }
 
     /// A client with settings of its own.
-    #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
     }

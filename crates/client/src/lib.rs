@@ -20,7 +20,7 @@ mod driver;
 pub use builder::{ClientBuilder, Security};
 pub use client::Client;
 pub use milena_engine::handles::{
-    Abort, AbortError, Acknowledged, Admin, AdminError, Advice, AsPayload, Batch, BeginError,
+    Abort, AbortError, Acknowledged, Admin, AdminError, Advice, IntoPayload, Batch, BeginError,
     BrokerAddress, Commit, CommitError, Compression, ConnectError, ConsumeError, Consumer,
     ConsumerBuilder, Delivery, DeliveryError, DeliveryErrorKind, ErrorCode, FetchError, FlushError,
     GroupMetadata, HeaderRef, InitError, IsolationLevel, NewTopic, OffsetsError, OutOfRange,

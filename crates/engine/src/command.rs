@@ -65,49 +65,33 @@ pub(crate) enum Command {
     ShutDown,
 }
 
-/// A call to a transactional producer. `generation` names the transaction it is about.
+/// A call to a transactional producer. A number first is the generation: the transaction that it is about.
 #[derive(Debug)]
 pub(crate) enum TransactionCommand {
-    Initialize {
-        deadline: Instant,
-        reply: Reply<Result<(), InitError>>,
-    },
-    Begin {
-        deadline: Instant,
-        reply: Reply<Result<u64, BeginError>>,
-    },
-    SendOffsets {
-        generation: u64,
-        offsets: Arc<OffsetsToCommit>,
-        deadline: Instant,
-        reply: Reply<Result<(), OffsetsError>>,
-    },
+    Initialize(Waiting<Result<(), InitError>>),
+    Begin(Waiting<Result<u64, BeginError>>),
+    SendOffsets(u64, Arc<OffsetsToCommit>, Waiting<Result<(), OffsetsError>>),
     /// A send was refused for a reason that is not the caller's patience: commit is forbidden.
-    SendFailed {
-        generation: u64,
-        topic: Arc<str>,
-        reason: Arc<str>,
-    },
-    Commit {
-        generation: u64,
-        deadline: Instant,
-        reply: Reply<Result<(), CommitError>>,
-    },
-    CommitDropped {
-        generation: u64,
-    },
-    Abort {
-        generation: u64,
-        deadline: Instant,
-        reply: Reply<Result<(), AbortError>>,
-    },
-    Abandon {
-        generation: u64,
-    },
-    Resolve {
-        deadline: Instant,
-        reply: Reply<TransactionOutcome>,
-    },
+    SendFailed(u64, Arc<str>, Arc<str>),
+    Commit(u64, Waiting<Result<(), CommitError>>),
+    CommitDropped(u64),
+    Abort(u64, Waiting<Result<(), AbortError>>),
+    Abandon(u64),
+    Resolve(Waiting<TransactionOutcome>),
+}
+
+/// A call that waits, and until when.
+#[derive(Debug)]
+pub(crate) struct Waiting<T> {
+    pub(crate) reply: Reply<T>,
+    pub(crate) since: Instant,
+    pub(crate) deadline: Instant,
+}
+
+impl<T> Waiting<T> {
+    pub(crate) fn waited(&self) -> Duration {
+        self.deadline.duration_since(self.since)
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ pub use error::{
 pub use milena_cluster::BrokerAddress;
 pub use milena_consumer::{IsolationLevel, OutOfRange};
 pub use milena_producer::transaction::{AbortCause, FatalCause};
-pub use milena_producer::{Acknowledged, AsPayload, Delivery, Record};
+pub use milena_producer::{Acknowledged, Delivery, IntoPayload, Record};
 pub use milena_wire::ErrorCode;
 pub use milena_wire::record::{Compression, HeaderRef, RecordRef};
 pub use pipeline::{

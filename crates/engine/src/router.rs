@@ -215,6 +215,12 @@ impl Router {
 
     /// Takes back a call that no byte has left for. True if so; its outcome does not come any more.
     pub(crate) fn recall(&mut self, call: CallId) -> bool {
+        for calls in self.waiting.values_mut() {
+            if let Some(index) = calls.iter().position(|waiting| waiting.id == call) {
+                calls.remove(index);
+                return true;
+            }
+        }
         self.links.values_mut().any(|entry| entry.link.recall(call))
     }
 

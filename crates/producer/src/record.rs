@@ -44,22 +44,22 @@ impl<'a> Record<'a> {
     }
 
     /// The key. Records of one key go to one partition, the same that Kafka's Java client chooses (murmur2).
-    pub fn key(mut self, key: impl AsPayload<'a>) -> Self {
-        self.key = key.as_payload();
+    pub fn key(mut self, key: impl IntoPayload<'a>) -> Self {
+        self.key = key.into_payload();
         self
     }
 
     /// The value.
-    pub fn value(mut self, value: impl AsPayload<'a>) -> Self {
-        self.value = value.as_payload();
+    pub fn value(mut self, value: impl IntoPayload<'a>) -> Self {
+        self.value = value.into_payload();
         self
     }
 
     /// Adds a header. This is the one part of a record that allocates.
-    pub fn header(mut self, key: &'a str, value: impl AsPayload<'a>) -> Self {
+    pub fn header(mut self, key: &'a str, value: impl IntoPayload<'a>) -> Self {
         self.headers.push(Header {
             key: key.as_bytes(),
-            value: value.as_payload(),
+            value: value.into_payload(),
         });
         self
     }
@@ -84,16 +84,16 @@ impl<'a> Record<'a> {
 }
 
 /// What can be a record's key or value: text, bytes, or an `Option` of bytes.
-pub trait AsPayload<'a> {
+pub trait IntoPayload<'a> {
     /// The bytes; `None` is Kafka's null, which is not the same as empty.
-    fn as_payload(self) -> Option<&'a [u8]>;
+    fn into_payload(self) -> Option<&'a [u8]>;
 }
 
 macro_rules! payload {
     ($($type:ty => |$it:ident| $bytes:expr;)*) => {
-        $(impl<'a> AsPayload<'a> for $type {
+        $(impl<'a> IntoPayload<'a> for $type {
             #[inline]
-            fn as_payload(self) -> Option<&'a [u8]> {
+            fn into_payload(self) -> Option<&'a [u8]> {
                 let $it = self;
                 $bytes
             }
@@ -111,9 +111,9 @@ payload! {
     Option<&'a str> => |it| it.map(str::as_bytes);
 }
 
-impl<'a, const N: usize> AsPayload<'a> for &'a [u8; N] {
+impl<'a, const N: usize> IntoPayload<'a> for &'a [u8; N] {
     #[inline]
-    fn as_payload(self) -> Option<&'a [u8]> {
+    fn into_payload(self) -> Option<&'a [u8]> {
         Some(self)
     }
 }

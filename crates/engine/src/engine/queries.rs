@@ -204,15 +204,9 @@ impl Engine {
                 (requests::list_offsets(isolation, parts), Some(target))
             }
             QueryKind::Committed { group, partitions } => {
-                let key = CoordinatorKey::Group(Arc::clone(&group));
-                self.coordinators.want(&key);
-                let Some(target) = self
-                    .coordinators
-                    .node(&key)
-                    .and_then(|node| self.node_target(node))
-                else {
-                    self.queries
-                        .again(now, id, format!("the coordinator of {key} is not known"));
+                let Some(target) = self.group_coordinator(&group) else {
+                    let why = format!("the coordinator of group {group} is not known");
+                    self.queries.again(now, id, why);
                     return;
                 };
                 (requests::offset_fetch(group, partitions), Some(target))
@@ -223,6 +217,14 @@ impl Engine {
             Some(target) => self.router.submit(now, target, REST, call),
             None => self.router.submit_any(now, call),
         }
+    }
+
+    fn group_coordinator(&mut self, group: &Arc<str>) -> Option<Target> {
+        let key = CoordinatorKey::Group(Arc::clone(group));
+        self.coordinators.want(&key);
+        self.coordinators
+            .node(&key)
+            .and_then(|node| self.node_target(node))
     }
 
     /// The leader of the first of `partitions` that has one, and all of them that it leads.

@@ -113,7 +113,6 @@ pub(super) fn init_producer_id(
                 transaction_timeout_ms: millis(timeout),
                 producer_id: expected.producer_id.0,
                 producer_epoch: expected.epoch.0,
-                ..Default::default()
             };
             encode_request(&request, version, correlation, Some(client_id))
         }),

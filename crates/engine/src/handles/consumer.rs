@@ -463,7 +463,6 @@ impl Batch {
     }
 
     /// The records, borrowed.
-    #[must_use]
     pub fn records(&self) -> Records<'_> {
         self.inner.records.records().skip(self.skipped)
     }

@@ -422,10 +422,10 @@ impl Pipeline {
             Phase::Idle => Ok(()),
             Phase::Offsets { answer, since } => {
                 let since = *since;
-                match answer.await.unwrap_or(Err(OffsetsError::Closed)) {
-                    Err(OffsetsError::Closed) => return Err(PipelineError::Closed),
-                    // Refused or not: commit says for certain, and aborts if the offsets did not join.
-                    Ok(()) | Err(_) => {}
+                // Refused or not: commit says for certain, and aborts if the offsets did not join.
+                if let Err(OffsetsError::Closed) = answer.await.unwrap_or(Err(OffsetsError::Closed))
+                {
+                    return Err(PipelineError::Closed);
                 }
                 match &self.open {
                     Some(open) => {

@@ -15,8 +15,8 @@ use super::client::ClientHandle;
 use super::consumer::{GroupMetadata, Position};
 use super::error::{AbortError, BeginError, CommitError, InitError, OffsetsError, SendError};
 use super::producer::{Settings, open, producer_settings, send};
-use crate::command::{Command, TransactionCommand};
-use crate::reply::{Answer, Gone, Reply, reply};
+use crate::command::{Command, TransactionCommand, Waiting};
+use crate::reply::{Answer, Gone, reply};
 use crate::shared::ProducerShared;
 
 /// Kafka's default for how long a coordinator lets a transaction stay open.
@@ -92,8 +92,7 @@ impl TransactionalProducerBuilder {
             shared,
             operation_timeout: self.operation_timeout,
         };
-        let answer =
-            producer.call(|deadline, reply| TransactionCommand::Initialize { deadline, reply });
+        let answer = producer.call(TransactionCommand::Initialize);
         answer.await.unwrap_or(Err(InitError::Closed))?;
         Ok(producer)
     }
@@ -134,7 +133,7 @@ impl TransactionalProducer {
     /// # Errors
     /// [`BeginError::Closed`] if the client is gone.
     pub async fn resolve(&mut self) -> Result<TransactionOutcome, BeginError> {
-        self.call(|deadline, reply| TransactionCommand::Resolve { deadline, reply })
+        self.call(TransactionCommand::Resolve)
             .await
             .map_err(|Gone| BeginError::Closed)
     }
@@ -182,8 +181,14 @@ impl TransactionalProducer {
         }
     }
 
+    /// As [`crate::handles::Producer::buffered_bytes`].
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.shared.accumulator.buffered_bytes()
+    }
+
     pub(crate) async fn begin_generation(&mut self) -> Result<u64, BeginError> {
-        self.call(|deadline, reply| TransactionCommand::Begin { deadline, reply })
+        self.call(TransactionCommand::Begin)
             .await
             .unwrap_or(Err(BeginError::Closed))
     }
@@ -196,10 +201,7 @@ impl TransactionalProducer {
         }
     }
 
-    fn call<T>(
-        &self,
-        command: impl FnOnce(std::time::Instant, Reply<T>) -> TransactionCommand,
-    ) -> Answer<T> {
+    fn call<T>(&self, command: impl FnOnce(Waiting<T>) -> TransactionCommand) -> Answer<T> {
         call(&self.shared, self.operation_timeout, command)
     }
 }
@@ -207,13 +209,18 @@ impl TransactionalProducer {
 fn call<T>(
     shared: &ProducerShared,
     timeout: Duration,
-    command: impl FnOnce(std::time::Instant, Reply<T>) -> TransactionCommand,
+    command: impl FnOnce(Waiting<T>) -> TransactionCommand,
 ) -> Answer<T> {
     let (reply, answer) = reply();
-    let deadline = shared.core.driver().now() + timeout;
+    let since = shared.core.driver().now();
+    let waiting = Waiting {
+        reply,
+        since,
+        deadline: since + timeout,
+    };
     shared.core.send(Command::Transaction {
         producer: shared.index,
-        command: command(deadline, reply),
+        command: command(waiting),
     });
     answer
 }
@@ -292,15 +299,8 @@ impl<'p> Transaction<'p> {
     /// Aborts: nothing of the transaction will be seen by read_committed readers.
     pub fn abort(mut self) -> Abort<'p> {
         self.open = false;
-        let answer = call(
-            &self.sender.shared,
-            self.operation_timeout,
-            |deadline, reply| TransactionCommand::Abort {
-                generation: self.sender.generation,
-                deadline,
-                reply,
-            },
-        );
+        let abort = |waiting| TransactionCommand::Abort(self.sender.generation, waiting);
+        let answer = call(&self.sender.shared, self.operation_timeout, abort);
         Abort {
             answer,
             producer: PhantomData,
@@ -338,11 +338,11 @@ impl TransactionSender {
             && !matches!(error, SendError::TransactionOver | SendError::Closed)
         {
             // A send that failed forbids commit, whether or not its caller looks at the error (dotnet client issue 1568).
-            let command = TransactionCommand::SendFailed {
-                generation: self.generation,
-                topic: record.topic().into(),
-                reason: error.to_string().into(),
-            };
+            let command = TransactionCommand::SendFailed(
+                self.generation,
+                record.topic().into(),
+                error.to_string().into(),
+            );
             self.command(command);
         }
         sent
@@ -378,24 +378,13 @@ impl TransactionSender {
             group: group.inner.clone(),
             offsets: offsets.collect(),
         });
-        call(&self.shared, self.operation_timeout, |deadline, reply| {
-            TransactionCommand::SendOffsets {
-                generation: self.generation,
-                offsets,
-                deadline,
-                reply,
-            }
-        })
+        let add = |waiting| TransactionCommand::SendOffsets(self.generation, offsets, waiting);
+        call(&self.shared, self.operation_timeout, add)
     }
 
     pub(crate) fn commit(&self) -> CommitCall {
-        let answer = call(&self.shared, self.operation_timeout, |deadline, reply| {
-            TransactionCommand::Commit {
-                generation: self.generation,
-                deadline,
-                reply,
-            }
-        });
+        let commit = |waiting| TransactionCommand::Commit(self.generation, waiting);
+        let answer = call(&self.shared, self.operation_timeout, commit);
         CommitCall {
             sender: self.clone(),
             answer,
@@ -404,9 +393,7 @@ impl TransactionSender {
     }
 
     pub(crate) fn abandon(&self) {
-        self.command(TransactionCommand::Abandon {
-            generation: self.generation,
-        });
+        self.command(TransactionCommand::Abandon(self.generation));
     }
 
     fn command(&self, command: TransactionCommand) {
@@ -441,9 +428,8 @@ impl Future for CommitCall {
 impl Drop for CommitCall {
     fn drop(&mut self) {
         if !self.done {
-            self.sender.command(TransactionCommand::CommitDropped {
-                generation: self.sender.generation,
-            });
+            self.sender
+                .command(TransactionCommand::CommitDropped(self.sender.generation));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::engine::requests::{self, Prepared};
 impl Engine {
     /// Sends what the manager asks for, once its coordinator is known.
     pub(super) fn ask_coordinator(&mut self, now: Instant, producer: usize) -> bool {
-        let mut moved = false;
+        let mut moved = self.take_back(now, producer);
         loop {
             let Some(transaction) = self.transaction(producer) else {
                 return moved;
@@ -57,6 +57,34 @@ impl Engine {
             transaction.parked.extend(still);
         }
         moved
+    }
+
+    /// Takes back an EndTxn(commit) that a dropped commit does not want any more, if no byte of it has left.
+    fn take_back(&mut self, now: Instant, producer: usize) -> bool {
+        let Some(transaction) = self.transaction(producer) else {
+            return false;
+        };
+        let Some(id) = transaction.manager.wanted_back() else {
+            return false;
+        };
+        let parked = transaction.parked.len();
+        transaction.parked.retain(|(other, _, _)| *other != id);
+        let was_parked = transaction.parked.len() < parked;
+        let call = transaction
+            .call
+            .filter(|(other, _)| *other == id)
+            .map(|(_, call)| call);
+        let recalled = was_parked || call.is_some_and(|call| self.router.recall(call));
+        if recalled {
+            if let Some(call) = call {
+                self.calls.remove(&call);
+            }
+            if let Some(transaction) = self.transaction(producer) {
+                let outcome = Outcome::NotSent(SendFailure::Recalled);
+                transaction.manager.handle_completion(now, id, outcome);
+            }
+        }
+        recalled
     }
 
     fn submit_transaction_request(
@@ -97,16 +125,16 @@ impl Engine {
                 transaction_v2,
             } => requests::end_txn(transactional, identity, committing, transaction_v2),
         };
-        let call = self.call(
-            now,
-            prepared,
-            Owner::Transaction(Asked {
-                producer,
-                id,
-                kind,
-                node,
-            }),
-        );
+        let asked = Asked {
+            producer,
+            id,
+            kind,
+            node,
+        };
+        let call = self.call(now, prepared, Owner::Transaction(asked));
+        if let Some(transaction) = self.transaction(producer) {
+            transaction.call = Some((id, call.id));
+        }
         self.router.submit(now, target, REST, call);
     }
 

@@ -1,22 +1,31 @@
 //! What became of a commit when its coordinator cannot say: the offsets that it carried bear a mark, and the group's
 //! coordinator can be asked for it.
 
-use super::{
-    Answer, Arc, CommittedOffset, CommittedPosition, Duration, Engine, Generation, Instant,
-    OffsetsToCommit, ProducerIdentity, QueryAnswer, QueryError, TopicPartition, TransactionOutcome,
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use milena_cluster::{ProducerIdentity, TopicPartition};
+use milena_producer::transaction::{
+    AbortCause, CommittedOffset, FatalCause, Generation, OffsetsToCommit,
 };
-use crate::command::QueryKind;
-use crate::reply::reply;
+
+use super::Engine;
+use crate::command::{CommittedPosition, QueryAnswer, QueryKind};
+use crate::handles::{QueryError, TransactionOutcome};
+use crate::reply::{Answer, reply};
 
 /// How long the group's coordinator is asked.
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A group, and what it was to commit.
+type Marked = (Arc<str>, Vec<(TopicPartition, CommittedOffset)>);
 
 #[derive(Debug, Default)]
 pub(super) struct Witness {
     /// The generation whose batches are known to be settled.
     pub(super) drained: Option<Generation>,
     /// The last offset sent for each partition in this transaction.
-    offsets: Option<(Arc<str>, Vec<(TopicPartition, CommittedOffset)>)>,
+    offsets: Option<Marked>,
     /// The ending is unknown and the offsets may tell.
     pub(super) wanted: bool,
     asking: Option<Answer<Result<QueryAnswer, QueryError>>>,
@@ -82,14 +91,10 @@ impl Witness {
                     return TransactionOutcome::Committed;
                 }
                 Some(Some(position)) if position.cursor.position < offset.offset => {
-                    return TransactionOutcome::Aborted(super::AbortCause::Fatal(
-                        super::FatalCause::Fenced,
-                    ));
+                    return TransactionOutcome::Aborted(AbortCause::Fatal(FatalCause::Fenced));
                 }
                 Some(None) => {
-                    return TransactionOutcome::Aborted(super::AbortCause::Fatal(
-                        super::FatalCause::Fenced,
-                    ));
+                    return TransactionOutcome::Aborted(AbortCause::Fatal(FatalCause::Fenced));
                 }
                 _ => {}
             }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use milena_consumer::IsolationLevel;
 
-use super::{ConsumeError, Pipeline, PipelineError, START};
+use super::{Pipeline, PipelineError, START};
 use crate::handles::client::ClientHandle;
-use crate::handles::error::{InitError, QueryError};
+use crate::handles::error::{BeginError, InitError, QueryError};
+use crate::handles::transaction::TransactionalProducerBuilder;
 
 /// Settings of a pipeline. The partitions and the transactional id must be given; the rest has good defaults.
 #[derive(Clone, Debug)]
@@ -153,7 +154,6 @@ impl PipelineBuilder {
     /// # Errors
     /// [`PipelineError`].
     pub async fn build(self) -> Result<Pipeline, PipelineError> {
-        let invalid = |text| PipelineError::Consume(ConsumeError::Query(QueryError::Invalid(text)));
         if self.subscribed {
             return Err(invalid(
                 "groups with rebalancing are not supported yet, a later version of milena will bring them; use from_partitions",
@@ -162,43 +162,7 @@ impl PipelineBuilder {
         let Some(id) = &self.transactional_id else {
             return Err(invalid("a pipeline needs a transactional id"));
         };
-        let mut producer = self.client.transactional_producer(id);
-        producer = self
-            .linger
-            .into_iter()
-            .fold(producer, |producer, linger| producer.linger(linger));
-        producer = self
-            .transaction_timeout
-            .into_iter()
-            .fold(producer, |producer, timeout| {
-                producer.transaction_timeout(timeout)
-            });
-        producer = self
-            .operation_timeout
-            .into_iter()
-            .fold(producer, |producer, timeout| {
-                producer.operation_timeout(timeout)
-            });
-        producer = self
-            .delivery_timeout
-            .into_iter()
-            .fold(producer, |producer, timeout| {
-                producer.delivery_timeout(timeout)
-            });
-        let producer = producer.build().await.map_err(|error| match error {
-            InitError::TimedOut { waited } => {
-                PipelineError::Begin(super::BeginError::TimedOut { waited })
-            }
-            InitError::Fatal(cause) => PipelineError::Begin(super::BeginError::Fatal(cause)),
-            InitError::Refused(error) => {
-                PipelineError::Consume(ConsumeError::Query(QueryError::Refused {
-                    error,
-                    message: None,
-                }))
-            }
-            InitError::Invalid(text) => invalid(text),
-            InitError::Closed => PipelineError::Closed,
-        })?;
+        let producer = self.producer(id).build().await.map_err(init_error)?;
         let partitions = self
             .partitions
             .iter()
@@ -232,4 +196,41 @@ impl PipelineBuilder {
             ends,
         ))
     }
+
+    fn producer(&self, id: &str) -> TransactionalProducerBuilder {
+        let mut producer = self.client.transactional_producer(id);
+        if let Some(linger) = self.linger {
+            producer = producer.linger(linger);
+        }
+        if let Some(timeout) = self.transaction_timeout {
+            producer = producer.transaction_timeout(timeout);
+        }
+        if let Some(timeout) = self.operation_timeout {
+            producer = producer.operation_timeout(timeout);
+        }
+        if let Some(timeout) = self.delivery_timeout {
+            producer = producer.delivery_timeout(timeout);
+        }
+        producer
+    }
+}
+
+fn init_error(error: InitError) -> PipelineError {
+    match error {
+        InitError::TimedOut { waited } => PipelineError::Begin(BeginError::TimedOut { waited }),
+        InitError::Fatal(cause) => PipelineError::Begin(BeginError::Fatal(cause)),
+        InitError::Refused(error) => PipelineError::Consume(
+            QueryError::Refused {
+                error,
+                message: None,
+            }
+            .into(),
+        ),
+        InitError::Invalid(text) => invalid(text),
+        InitError::Closed => PipelineError::Closed,
+    }
+}
+
+fn invalid(text: &'static str) -> PipelineError {
+    PipelineError::Consume(QueryError::Invalid(text).into())
 }

@@ -61,7 +61,6 @@ impl Step {
     }
 
     /// The records, in order.
-    #[must_use]
     pub fn records(&self) -> std::iter::Take<std::iter::Skip<Records<'_>>> {
         self.inner
             .batch
