@@ -1,0 +1,42 @@
+//! A read_committed reader gets what the markers say, a read_uncommitted one everything: each record once and in order.
+
+use super::{Truth, named, value};
+use crate::ledger::{Ledger, Read};
+use crate::plan::{BANK, INVOICES};
+
+/// The name of the reader that sees only what is committed.
+pub(crate) const COMMITTED: &str = "reader of committed records";
+/// The name of the reader that sees everything.
+pub(crate) const EVERYTHING: &str = "reader of all records";
+
+pub(crate) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
+    for (reader, logs) in [(COMMITTED, &truth.committed), (EVERYTHING, &truth.all)] {
+        for ((topic, partition), records) in logs {
+            if ![BANK, INVOICES].contains(&topic.as_str()) {
+                continue;
+            }
+            let key = (reader, topic.clone(), *partition);
+            let empty = Vec::new();
+            let read: &Vec<Read> = ledger.reads.get(&key).unwrap_or(&empty);
+            let same = |(read, record): (&Read, &milena_testbroker::StoredRecord)| {
+                read.0 == record.offset && read.1 == value(record)
+            };
+            let agreed = read
+                .iter()
+                .zip(records)
+                .take_while(|pair| same(*pair))
+                .count();
+            if agreed < read.len() || agreed < records.len() {
+                let got = read
+                    .get(agreed)
+                    .map(|(offset, value)| (*offset, named(value)));
+                let due = records
+                    .get(agreed)
+                    .map(|record| (record.offset, named(value(record))));
+                wrong.push(format!(
+                    "the {reader} of {topic}-{partition} got {got:?} instead of {due:?}"
+                ));
+            }
+        }
+    }
+}

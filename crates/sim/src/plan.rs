@@ -1,0 +1,295 @@
+//! Everything that a seed decides before a run begins.
+
+use std::time::Duration;
+
+use milena_engine::EngineConfig;
+use milena_engine::handles::{BrokerAddress, ErrorCode};
+use milena_testbroker::{Action, ApiKey, BrokerConfig, Emulate, Rule};
+
+use crate::driver::WALL_CLOCK_START;
+use crate::faults::Fault;
+use crate::network::{Way, Weather};
+
+pub(crate) const ORDERS: &str = "orders";
+pub(crate) const ORDERS_PARTITIONS: i32 = 3;
+pub(crate) const BANK: &str = "bank";
+pub(crate) const BANK_PARTITIONS: i32 = 3;
+pub(crate) const INVOICES: &str = "invoices";
+/// The group of the pipeline.
+pub(crate) const BILLING: &str = "billing";
+/// The group that transactions commit offsets for by hand.
+pub(crate) const MANUAL: &str = "manual";
+pub(crate) const BANK_ID: &str = "bank-1";
+pub(crate) const BILLING_ID: &str = "billing-1";
+
+const NODES: i32 = 3;
+const MS: Duration = Duration::from_millis(1);
+
+/// Something that happens to the cluster or the network at its time.
+#[derive(Clone, Debug)]
+pub(crate) enum Blow {
+    Rule(Fault, Rule, Action),
+    Cut(Way, usize),
+    MoveLeader,
+    MoveCoordinator(Duration),
+    StopNode(Duration),
+    HoldMarkers(Duration),
+}
+
+/// A run, as its seed has drawn it.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) broker: BrokerConfig,
+    pub(crate) weather: Weather,
+    pub(crate) blows: Vec<(Duration, Blow)>,
+    /// From now on nothing goes wrong any more.
+    pub(crate) calm_at: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) operation_timeout: Duration,
+    pub(crate) delivery_timeout: Duration,
+    pub(crate) transaction_timeout: Duration,
+    pub(crate) linger: Duration,
+    pub(crate) batch_bytes_max: usize,
+    pub(crate) buffer_bytes_max: usize,
+    pub(crate) record_bytes: usize,
+    pub(crate) senders: u64,
+    pub(crate) records_each: u64,
+    pub(crate) transactions: u64,
+    /// The transaction in which another instance takes over.
+    pub(crate) bank_zombie_at: Option<u64>,
+    /// After so many steps another pipeline takes over while this one goes on.
+    pub(crate) pipeline_zombie_at: Option<u64>,
+}
+
+impl Plan {
+    pub(crate) fn new(rng: &mut fastrand::Rng) -> Self {
+        let v2 = rng.bool();
+        let calm_at = MS * rng.u32(3_000..5_000);
+        let broker = BrokerConfig {
+            nodes: NODES,
+            addresses: (1..=NODES).map(|node| (host(node), 9_092)).collect(),
+            emulate: if v2 { Emulate::V4_3 } else { Emulate::V3_9 },
+            transaction_version: if v2 { 2 } else { 0 },
+            marker_delay: MS * rng.u32(0..15),
+            coordinator_load: Duration::ZERO,
+            wall_clock_start: WALL_CLOCK_START,
+            seed: rng.u64(..),
+            ..BrokerConfig::default()
+        };
+        let slow = rng.u32(0..4) == 0;
+        let weather = Weather {
+            latency_min: Duration::from_micros(rng.u64(20..200)),
+            latency_max: if slow {
+                MS * rng.u32(5..30)
+            } else {
+                Duration::from_micros(rng.u64(300..3_000))
+            },
+            fragments: [0.05, 0.2, 0.5][rng.usize(0..3)],
+            connect_failures: 0.08,
+        };
+        let batch_bytes_max = [1 << 10, 2 << 10, 16 << 10, 64 << 10][rng.usize(0..4)];
+        Self {
+            broker,
+            weather,
+            blows: blows(rng, calm_at, v2),
+            calm_at,
+            request_timeout: MS * rng.u32(400..1_500),
+            operation_timeout: MS * rng.u32(3_000..8_000),
+            delivery_timeout: MS * [1_000, 4_000, 20_000][rng.usize(0..3)],
+            transaction_timeout: MS * [3_000, 60_000, 60_000][rng.usize(0..3)],
+            linger: MS * rng.u32(0..8),
+            batch_bytes_max,
+            buffer_bytes_max: if rng.bool() { 0 } else { 1 << 20 },
+            record_bytes: rng.usize(0..batch_bytes_max.min(2_000) / 2),
+            senders: rng.u64(3..6),
+            records_each: rng.u64(90..130),
+            transactions: rng.u64(14..22),
+            bank_zombie_at: rng.bool().then(|| rng.u64(3..9)),
+            pipeline_zombie_at: rng.bool().then(|| rng.u64(3..12)),
+        }
+    }
+
+    /// The settings of every client of the run.
+    pub(crate) fn engine(&self) -> EngineConfig {
+        EngineConfig {
+            bootstrap: (1..=NODES)
+                .map(|node| BrokerAddress {
+                    host: host(node).into(),
+                    port: 9_092,
+                })
+                .collect(),
+            connect_timeout: self.request_timeout,
+            request_timeout: self.request_timeout,
+            metadata_age_max: Duration::from_secs(3),
+            ..EngineConfig::default()
+        }
+    }
+
+    pub(crate) fn is_v2(&self) -> bool {
+        self.broker.transaction_version == 2
+    }
+}
+
+fn host(node: i32) -> String {
+    format!("node-{node}")
+}
+
+/// The node that an address belongs to.
+pub(crate) fn node_of(host: &str) -> Option<i32> {
+    host.strip_prefix("node-")?.parse().ok()
+}
+
+fn blows(rng: &mut fastrand::Rng, calm_at: Duration, v2: bool) -> Vec<(Duration, Blow)> {
+    let mut blows = Vec::new();
+    let add = |rng: &mut fastrand::Rng, blows: &mut Vec<(Duration, Blow)>, blow: Blow| {
+        blows.push((calm_at.mul_f64(rng.f64() * 0.95), blow));
+    };
+    for (api, fault, most) in lost_answers(v2) {
+        for _ in 0..rng.u32(1..=most) {
+            let blow = Blow::Rule(fault, Rule::on(api), Action::ApplyThenDrop);
+            add(rng, &mut blows, blow);
+        }
+    }
+    if rng.bool() {
+        // The first of all: later ones come only with a new producer.
+        let rule = Rule::on(ApiKey::INIT_PRODUCER_ID).times(rng.u64(1..=3));
+        let blow = Blow::Rule(Fault::InitAnswerLost, rule, Action::ApplyThenDrop);
+        blows.push((Duration::ZERO, blow));
+    }
+    for _ in 0..rng.u32(1..6) {
+        let rule = Rule::on(any_api(rng));
+        add(
+            rng,
+            &mut blows,
+            Blow::Rule(Fault::RequestLost, rule, Action::DropBeforeApply),
+        );
+    }
+    for _ in 0..rng.u32(0..4) {
+        let late = MS * rng.u32(1..900);
+        let api = [ApiKey::PRODUCE, ApiKey::END_TXN, ApiKey::TXN_OFFSET_COMMIT][rng.usize(0..3)];
+        let action = Action::DropThenApply(late);
+        add(
+            rng,
+            &mut blows,
+            Blow::Rule(Fault::LateCopy, Rule::on(api), action),
+        );
+    }
+    for _ in 0..rng.u32(2..10) {
+        let (api, code) = retriable(rng);
+        let rule = Rule::on(api).times(rng.u64(1..3));
+        add(
+            rng,
+            &mut blows,
+            Blow::Rule(Fault::ErrorAnswered, rule, Action::Error(code)),
+        );
+    }
+    for _ in 0..rng.u32(0..3) {
+        let action = Action::ApplyThenError(ErrorCode::REQUEST_TIMED_OUT);
+        let rule = Rule::on(ApiKey::PRODUCE);
+        add(
+            rng,
+            &mut blows,
+            Blow::Rule(Fault::ErrorAfterApply, rule, action),
+        );
+    }
+    for _ in 0..rng.u32(0..4) {
+        let action = Action::DelayAnswer(MS * rng.u32(5..2_500));
+        let rule = Rule::on(any_api(rng));
+        add(
+            rng,
+            &mut blows,
+            Blow::Rule(Fault::AnswerDelayed, rule, action),
+        );
+    }
+    for _ in 0..rng.u32(3..20) {
+        let way = [Way::ToBroker, Way::ToClient][rng.usize(0..2)];
+        let most = [30, 300, 3_000][rng.usize(0..3)];
+        let after = rng.usize(0..most);
+        add(rng, &mut blows, Blow::Cut(way, after));
+    }
+    for _ in 0..rng.u32(1..6) {
+        add(rng, &mut blows, Blow::MoveLeader);
+    }
+    for _ in 0..rng.u32(1..5) {
+        let load = MS * rng.u32(0..200);
+        add(rng, &mut blows, Blow::MoveCoordinator(load));
+    }
+    for _ in 0..rng.u32(0..3) {
+        let down = MS * rng.u32(50..1_200);
+        add(rng, &mut blows, Blow::StopNode(down));
+    }
+    for _ in 0..rng.u32(0..3) {
+        let held = MS * rng.u32(20..600);
+        add(rng, &mut blows, Blow::HoldMarkers(held));
+    }
+    blows.sort_by_key(|(at, _)| *at);
+    blows
+}
+
+fn lost_answers(v2: bool) -> Vec<(ApiKey, Fault, u32)> {
+    let mut lost = vec![
+        (ApiKey::PRODUCE, Fault::ProduceAnswerLost, 4),
+        (ApiKey::END_TXN, Fault::EndAnswerLost, 3),
+        (ApiKey::TXN_OFFSET_COMMIT, Fault::OffsetsAnswerLost, 2),
+    ];
+    if !v2 {
+        lost.push((
+            ApiKey::ADD_PARTITIONS_TO_TXN,
+            Fault::PartitionsAnswerLost,
+            3,
+        ));
+    }
+    lost
+}
+
+fn any_api(rng: &mut fastrand::Rng) -> ApiKey {
+    let all = [
+        ApiKey::PRODUCE,
+        ApiKey::PRODUCE,
+        ApiKey::FETCH,
+        ApiKey::METADATA,
+        ApiKey::FIND_COORDINATOR,
+        ApiKey::END_TXN,
+        ApiKey::TXN_OFFSET_COMMIT,
+        ApiKey::OFFSET_FETCH,
+        ApiKey::API_VERSIONS,
+    ];
+    all[rng.usize(..all.len())]
+}
+
+fn retriable(rng: &mut fastrand::Rng) -> (ApiKey, ErrorCode) {
+    let all = [
+        (ApiKey::PRODUCE, ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        (ApiKey::PRODUCE, ErrorCode::NOT_ENOUGH_REPLICAS),
+        (ApiKey::PRODUCE, ErrorCode::KAFKA_STORAGE_ERROR),
+        (ApiKey::PRODUCE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        (ApiKey::FETCH, ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        (ApiKey::FETCH, ErrorCode::KAFKA_STORAGE_ERROR),
+        (
+            ApiKey::FIND_COORDINATOR,
+            ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        ),
+        (
+            ApiKey::INIT_PRODUCER_ID,
+            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+        ),
+        (ApiKey::END_TXN, ErrorCode::NOT_COORDINATOR),
+        (ApiKey::END_TXN, ErrorCode::CONCURRENT_TRANSACTIONS),
+        (ApiKey::END_TXN, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
+        (
+            ApiKey::TXN_OFFSET_COMMIT,
+            ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        ),
+        (ApiKey::TXN_OFFSET_COMMIT, ErrorCode::NOT_COORDINATOR),
+        (
+            ApiKey::ADD_PARTITIONS_TO_TXN,
+            ErrorCode::CONCURRENT_TRANSACTIONS,
+        ),
+        (ApiKey::ADD_OFFSETS_TO_TXN, ErrorCode::NOT_COORDINATOR),
+        (ApiKey::OFFSET_FETCH, ErrorCode::UNSTABLE_OFFSET_COMMIT),
+        (ApiKey::OFFSET_FETCH, ErrorCode::NOT_COORDINATOR),
+        (ApiKey::LIST_OFFSETS, ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        (ApiKey::METADATA, ErrorCode::UNKNOWN_SERVER_ERROR),
+    ];
+    all[rng.usize(..all.len())]
+}

@@ -1,0 +1,265 @@
+//! A transactional producer whose transactions several tasks share; commits, aborts, and everything dropped midway.
+
+use std::time::Duration;
+
+use milena_engine::handles::{
+    BeginError, CommitError, GroupMetadata, InitError, Position, Record, Transaction,
+    TransactionOutcome, TransactionSender, TransactionalProducer,
+};
+
+use super::orders::await_delivery;
+use crate::app::App;
+use crate::faults::Fault;
+use crate::ledger::{Ending, Fate};
+use crate::plan::{BANK, BANK_ID, BANK_PARTITIONS, MANUAL, ORDERS};
+
+const PACE: Duration = Duration::from_millis(60);
+const TASKS: u64 = 3;
+
+/// What becomes of the producer after a transaction.
+enum Next {
+    GoOn,
+    /// It is of no more use: another is built.
+    Rebuild,
+}
+
+pub(crate) async fn run(mut app: App) {
+    let mut producer = build(&mut app).await;
+    for number in 0..app.plan.transactions {
+        app.pause(PACE).await;
+        if let Next::Rebuild = one(&mut app, &mut producer, number).await {
+            producer = build(&mut app).await;
+        }
+    }
+    app.ledger().senders_left -= 1;
+}
+
+async fn build(app: &mut App) -> TransactionalProducer {
+    loop {
+        let client = app.client();
+        let built = client
+            .transactional_producer(BANK_ID)
+            .linger(app.plan.linger)
+            .batch_bytes_max(app.plan.batch_bytes_max)
+            .buffer_bytes_max(app.plan.buffer_bytes_max)
+            .delivery_timeout(app.plan.delivery_timeout)
+            .send_timeout(app.plan.operation_timeout)
+            .transaction_timeout(app.plan.transaction_timeout)
+            .operation_timeout(app.plan.operation_timeout)
+            .build()
+            .await;
+        match built {
+            Ok(producer) => return producer,
+            Err(InitError::TimedOut { .. }) => {}
+            Err(error) => {
+                let calm = app.ledger().calm;
+                if calm {
+                    let violation = format!("no transactional producer: {error}");
+                    app.ledger().violations.push(violation);
+                }
+            }
+        }
+        app.pause(PACE).await;
+    }
+}
+
+async fn one(app: &mut App, producer: &mut TransactionalProducer, number: u64) -> Next {
+    let Some(transaction) = begin(app, producer).await else {
+        return Next::Rebuild;
+    };
+    let entry = app.ledger().begin();
+    fill(app, &transaction, number, entry).await;
+    let mut newer = None;
+    if app.plan.bank_zombie_at == Some(number) {
+        app.ledger().fired(Fault::Zombie);
+        newer = Some(build(app).await);
+        app.ledger().transactions[entry].fenced = true;
+    }
+    let next = match end(app, transaction, entry).await {
+        Heard::Ended(ending) => {
+            app.ledger().transactions[entry].ending = ending;
+            Next::GoOn
+        }
+        Heard::Nothing => resolve(app, producer, entry).await,
+    };
+    match newer {
+        Some(newer) => {
+            *producer = newer;
+            Next::GoOn
+        }
+        None => next,
+    }
+}
+
+/// A transaction, whatever it takes; `None` if this producer begins none any more.
+async fn begin<'p>(
+    app: &mut App,
+    producer: &'p mut TransactionalProducer,
+) -> Option<Transaction<'p>> {
+    // One that began and is dropped unseen is aborted by the next begin, and that is what this looks at.
+    while app.strikes(0.2) {
+        let patience = app.duration(Duration::from_millis(8));
+        let begin = producer.begin();
+        let _ = app.drop_after(Fault::BeginDropped, patience, begin).await;
+    }
+    match producer.begin().await {
+        Ok(transaction) => Some(transaction),
+        Err(error) => {
+            let pending = matches!(error, BeginError::OutcomePending);
+            let late = matches!(error, BeginError::TimedOut { .. }) && app.is_long_calm();
+            if pending || late {
+                let violation = format!("begin is refused without reason: {error}");
+                app.ledger().violations.push(violation);
+            }
+            None
+        }
+    }
+}
+
+/// Several tasks write into the transaction, and perhaps an offset joins it.
+async fn fill(app: &mut App, transaction: &Transaction<'_>, number: u64, entry: usize) {
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let who = 1_000 + number * TASKS + task;
+            let sender = transaction.sender();
+            app.spawn(format!("bank sender {who}"), move |hands| {
+                send_some(hands, sender, who, entry)
+            })
+        })
+        .collect();
+    if app.rng.u32(0..3) == 0 {
+        let offset = i64::try_from(entry).unwrap_or(i64::MAX) + 1;
+        app.ledger().transactions[entry].offset = Some(offset);
+        let positions = [Position::new(ORDERS, 0, offset)];
+        let group = GroupMetadata::assigned(MANUAL);
+        if let Err(error) = transaction.send_offsets(&group, positions).await {
+            app.ledger().transactions[entry]
+                .failed_send
+                .get_or_insert(format!("offsets: {error}"));
+        }
+    }
+    // Most commits come after the sends; some shut the gate before them.
+    if app.rng.u32(0..5) > 0 {
+        for task in tasks {
+            task.await;
+        }
+    }
+}
+
+async fn send_some(mut app: App, sender: TransactionSender, who: u64, entry: usize) {
+    for number in 0..app.rng.u64(1..8) {
+        app.pause(Duration::from_millis(6)).await;
+        let partition = app.rng.i32(0..BANK_PARTITIONS);
+        let padding = app.rng.usize(0..=app.plan.record_bytes);
+        let value = format!("bank-{who}-{number}-{entry}-{}", "y".repeat(padding));
+        let record = Record::to(BANK).partition(partition).value(&value);
+        let line = app
+            .ledger()
+            .send(BANK, partition, value.clone(), who, Some(entry));
+        let sent = if app.strikes(0.1) {
+            let patience = app.duration(Duration::from_millis(4));
+            app.drop_after(Fault::SendDropped, patience, sender.send(record))
+                .await
+        } else {
+            Some(sender.send(record).await)
+        };
+        match sent {
+            Some(Ok(delivery)) => await_delivery(&mut app, delivery, line),
+            Some(Err(_)) | None => app.ledger().sent[line].fate = Fate::NotAccepted,
+        }
+    }
+}
+
+/// What the end of a transaction told.
+enum Heard {
+    Ended(Ending),
+    /// The outcome must be asked for.
+    Nothing,
+}
+
+async fn end(app: &mut App, transaction: Transaction<'_>, entry: usize) -> Heard {
+    let requested = || Heard::Ended(Ending::Aborted("as asked".to_owned()));
+    match app.rng.u32(0..100) {
+        0..55 => {
+            let mut commit = transaction.commit();
+            // Time-outs around a commit that is waited for again change nothing.
+            while app.strikes(0.3) {
+                let patience = app.duration(Duration::from_millis(4));
+                if let Some(answer) = app.wait(patience, &mut commit).await {
+                    return heard(app, entry, answer);
+                }
+            }
+            let answer = commit.await;
+            heard(app, entry, answer)
+        }
+        55..75 => {
+            let patience = app.duration(Duration::from_millis(12));
+            let commit = transaction.commit();
+            match app.drop_after(Fault::CommitDropped, patience, commit).await {
+                Some(answer) => heard(app, entry, answer),
+                None => Heard::Nothing,
+            }
+        }
+        75..84 => {
+            // Whatever it answers, nothing of it will be committed.
+            let _ = transaction.abort().await;
+            requested()
+        }
+        84..93 => {
+            let patience = app.duration(Duration::from_millis(4));
+            let abort = transaction.abort();
+            let _ = app.drop_after(Fault::AbortDropped, patience, abort).await;
+            requested()
+        }
+        _ => {
+            app.ledger().fired(Fault::TransactionDropped);
+            drop(transaction);
+            requested()
+        }
+    }
+}
+
+fn heard(app: &App, entry: usize, answer: Result<(), CommitError>) -> Heard {
+    let mut ledger = app.ledger();
+    match answer {
+        Ok(()) => {
+            ledger.transactions[entry].commit_answered = true;
+            Heard::Ended(Ending::Committed)
+        }
+        Err(CommitError::Aborted { cause }) => Heard::Ended(Ending::Aborted(cause.to_string())),
+        Err(CommitError::Unknown) => Heard::Nothing,
+        Err(error) => {
+            ledger
+                .violations
+                .push(format!("commit of an open transaction: {error}"));
+            Heard::Nothing
+        }
+    }
+}
+
+/// Asks until it is known, or known that nobody will know.
+async fn resolve(app: &mut App, producer: &mut TransactionalProducer, entry: usize) -> Next {
+    loop {
+        let ending = match producer.resolve().await {
+            Ok(TransactionOutcome::Committed) => Ending::Committed,
+            Ok(TransactionOutcome::Aborted(cause)) => Ending::Aborted(cause.to_string()),
+            Ok(_) => Ending::Unknown,
+            Err(error) => {
+                let violation = format!("resolve of an open client: {error}");
+                app.ledger().violations.push(violation);
+                return Next::Rebuild;
+            }
+        };
+        if ending != Ending::Unknown {
+            app.ledger().transactions[entry].ending = ending;
+            return Next::GoOn;
+        }
+        // Unknown for good is what a fenced producer may say; otherwise it is known in the end.
+        let fenced = matches!(producer.begin().await, Err(BeginError::Fatal(_)));
+        if fenced {
+            app.ledger().transactions[entry].ending = Ending::Unknown;
+            return Next::Rebuild;
+        }
+        app.pause(PACE).await;
+    }
+}
