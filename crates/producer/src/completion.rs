@@ -59,7 +59,7 @@ impl Completion {
                 settlement,
             });
             inner.settled += count;
-            std::mem::take(&mut inner.wakers)
+            inner.take_wakers()
         };
         // Woken with the lock released: a waker may poll the delivery, which takes it.
         wakers.into_iter().flatten().for_each(Waker::wake);
@@ -113,19 +113,24 @@ impl Inner {
             .find(|segment| index >= segment.first && index - segment.first < segment.count)
     }
 
+    /// Everybody's waker. While records are left to settle each waiter keeps its place, or one that is dropped would clear
+    /// the place that another has taken since, and that one would never be woken.
+    fn take_wakers(&mut self) -> Vec<Option<Waker>> {
+        if self.records.is_some_and(|records| self.settled >= records) {
+            return std::mem::take(&mut self.wakers);
+        }
+        self.wakers.iter_mut().map(Option::take).collect()
+    }
+
     fn register(&mut self, cx: &Context<'_>, key: &mut Option<usize>) {
-        // A settle of another segment has taken the list: the old key names nothing, or somebody else's place.
         if let Some(place) = key.and_then(|key| self.wakers.get_mut(key)) {
-            if place
+            if !place
                 .as_ref()
                 .is_some_and(|waker| waker.will_wake(cx.waker()))
             {
-                return;
-            }
-            if place.is_none() {
                 *place = Some(cx.waker().clone());
-                return;
             }
+            return;
         }
         *key = Some(self.wakers.len());
         self.wakers.push(Some(cx.waker().clone()));
@@ -234,6 +239,29 @@ mod tests {
                 .poll_settled(&mut Context::from_waker(Waker::noop()), &mut key)
                 .is_ready()
         );
+    }
+
+    #[test]
+    fn a_dropped_delivery_of_a_split_batch_leaves_the_others_their_wakers() {
+        struct Flag(std::sync::atomic::AtomicBool);
+        impl std::task::Wake for Flag {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let completion = Completion::new(0);
+        completion.close(3);
+        let mut first = Delivery::new(Arc::clone(&completion), 1);
+        let mut second = Delivery::new(Arc::clone(&completion), 2);
+        assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
+        completion.settle(0, 1, Ok((Some(7), None)));
+        let flag = Arc::new(Flag(std::sync::atomic::AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&flag));
+        let pending = Pin::new(&mut second).poll(&mut Context::from_waker(&waker));
+        assert!(pending.is_pending());
+        drop(first);
+        completion.settle(1, 2, Ok((Some(8), None)));
+        assert!(flag.0.load(std::sync::atomic::Ordering::Relaxed));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use completion::{Completion, Delivery};
 pub use error::{Acknowledged, DeliveryError, DeliveryErrorKind, Persistence};
 pub use partitioner::partition_for_key;
 pub use queue::PartitionQueue;
-pub use record::{IntoPayload, Header, Record};
+pub use record::{Header, IntoPayload, Record};
 pub use sender::{
     BatchId, PartitionSender, ProduceAnswer, SendBatch, SenderEvent, SenderFailure, WINDOW,
 };

@@ -15,6 +15,8 @@ use crate::sequence::SequenceTracker;
 use crate::sync::Arc;
 
 mod stamped;
+#[cfg(test)]
+mod tests;
 use stamped::{Stamped, Standing};
 
 /// How many batches of a partition may be in flight: as many as a broker remembers of a producer (five), so that every
@@ -373,10 +375,11 @@ impl PartitionSender {
         }
     }
 
-    /// Whether every batch that was pushed is settled.
+    /// Whether every batch that was pushed is settled, and everything about them was told: an engine that took a settled
+    /// batch for an acknowledged one would commit in spite of a failed send.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.slots.is_empty() && self.stamped.is_empty()
+        self.slots.is_empty() && self.stamped.is_empty() && self.events.is_empty()
     }
 
     /// Whether a batch was dropped after it had taken sequences: the next one needs a new epoch.
