@@ -30,6 +30,8 @@ pub(crate) struct Asked {
     pub(crate) woken_hosts: Vec<HostId>,
     pub(crate) woken_tasks: Vec<TaskId>,
     pub(crate) sleeps: Vec<(Duration, Arc<Alarm>)>,
+    /// What the workloads did, in words.
+    pub(crate) said: Vec<String>,
 }
 
 /// What every driver, task and waker of a run shares with its world.
@@ -39,6 +41,7 @@ pub(crate) struct Shared {
     asked: Mutex<Asked>,
     next_host: AtomicU64,
     next_task: AtomicU64,
+    in_words: bool,
 }
 
 impl fmt::Debug for Shared {
@@ -55,7 +58,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(in_words: bool) -> Arc<Self> {
         // The one real clock reading of a run: only differences to it are ever seen.
         #[allow(clippy::disallowed_methods, reason = "where virtual time begins")]
         let base = Instant::now();
@@ -65,6 +68,7 @@ impl Shared {
             asked: Mutex::default(),
             next_host: AtomicU64::new(1),
             next_task: AtomicU64::new(1),
+            in_words,
         })
     }
 
@@ -105,6 +109,13 @@ impl Shared {
         let (engine, client) = milena_engine::start(config, driver, seed);
         lock(&self.asked).hosts.push((host, engine));
         (host, client)
+    }
+
+    /// For the reader of a trace.
+    pub(crate) fn say(&self, line: impl FnOnce() -> String) {
+        if self.in_words {
+            lock(&self.asked).said.push(line());
+        }
     }
 
     pub(crate) fn spawn(&self, name: String, task: BoxFuture) -> TaskId {

@@ -102,7 +102,7 @@ impl Run {
     fn new(seed: u64, options: Options) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let plan = Arc::new(Plan::new(&mut rng));
-        let shared = Shared::new();
+        let shared = Shared::new(options.in_words);
         let ledger = Arc::new(Mutex::new(Ledger {
             senders_left: 2,
             ..Ledger::default()

@@ -33,6 +33,10 @@ impl Trace {
         self.mix_bytes(content);
     }
 
+    pub(crate) fn is_in_words(&self) -> bool {
+        self.lines.is_some()
+    }
+
     /// The same event for a reader.
     pub(crate) fn say(&mut self, at: Duration, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {

@@ -82,6 +82,8 @@ pub(crate) struct World {
     /// A promise of the engine to its driver that was broken.
     pub(crate) broken: Option<String>,
     calm: bool,
+    /// Entries of the brokers' history that were told.
+    told: u64,
 }
 
 impl World {
@@ -109,6 +111,7 @@ impl World {
             visits: 0,
             broken: None,
             calm: false,
+            told: 0,
             plan,
         };
         for (number, (at, _)) in world.plan.blows.clone().iter().enumerate() {
@@ -200,7 +203,11 @@ impl World {
                 woken_hosts,
                 woken_tasks,
                 sleeps,
+                said,
             } = self.shared.take_asked();
+            for line in said {
+                self.trace.say(self.shared.elapsed(), || line);
+            }
             let nothing = hosts.is_empty()
                 && spawned.is_empty()
                 && woken_hosts.is_empty()
@@ -547,6 +554,9 @@ impl World {
     /// Takes what the brokers have to say, and arms their timer.
     pub(crate) fn serve(&mut self) {
         let at = self.elapsed();
+        if self.trace.is_in_words() {
+            self.tell_history();
+        }
         while let Some(output) = self.broker.poll_output() {
             match output {
                 Output::Bytes { conn, bytes } => self.network.send(at, conn, Way::ToClient, bytes),
@@ -565,6 +575,31 @@ impl World {
                 let timer = self.broker_timer;
                 self.put(due.max(at), Event::Broker(timer));
             }
+        }
+    }
+
+    /// What the brokers were asked and did since, for a reader.
+    fn tell_history(&mut self) {
+        let total = self.broker.history().total();
+        let news = usize::try_from(total - self.told).unwrap_or(usize::MAX);
+        self.told = total;
+        let at = self.shared.elapsed();
+        let entries: Vec<_> = self.broker.history().entries().rev().take(news).collect();
+        for entry in entries.into_iter().rev() {
+            let Some(request) = entry.request else {
+                continue;
+            };
+            let connection = entry.connection.map_or(0, |connection| connection.0);
+            self.trace.say(at, || {
+                format!(
+                    "  node {} conn {connection} {} v{} #{} {:?}",
+                    entry.node,
+                    request.api,
+                    request.version,
+                    request.correlation_id.0,
+                    entry.outcome
+                )
+            });
         }
     }
 

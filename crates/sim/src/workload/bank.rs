@@ -75,7 +75,10 @@ async fn one(app: &mut App, producer: &mut TransactionalProducer, number: u64) -
         newer = Some(build(app).await);
         app.ledger().transactions[entry].fenced = true;
     }
-    let next = match end(app, transaction, entry).await {
+    let heard = end(app, transaction, entry).await;
+    app.shared
+        .say(|| format!("bank transaction {entry}: {heard:?}"));
+    let next = match heard {
         Heard::Ended(ending) => {
             app.ledger().transactions[entry].ending = ending;
             Next::GoOn
@@ -171,6 +174,7 @@ async fn send_some(mut app: App, sender: TransactionSender, who: u64, entry: usi
 }
 
 /// What the end of a transaction told.
+#[derive(Debug)]
 enum Heard {
     Ended(Ending),
     /// The outcome must be asked for.
@@ -250,6 +254,8 @@ async fn resolve(app: &mut App, producer: &mut TransactionalProducer, entry: usi
                 return Next::Rebuild;
             }
         };
+        app.shared
+            .say(|| format!("bank transaction {entry} resolved: {ending:?}"));
         if ending != Ending::Unknown {
             app.ledger().transactions[entry].ending = ending;
             return Next::GoOn;

@@ -96,6 +96,9 @@ async fn work(app: &mut App, mut pipeline: Pipeline) -> Ended {
         } else {
             pipeline.next().await
         };
+        if !matches!(next, Ok(Some(_))) {
+            app.shared.say(|| format!("billing: {next:?}"));
+        }
         match next {
             Ok(Some(step)) => bill(app, step).await,
             Ok(None) => {
@@ -132,6 +135,11 @@ async fn outlive(mut app: App, mut pipeline: Pipeline) {
 }
 
 async fn bill(app: &mut App, step: Step) {
+    let first = step.records().next().map(|record| record.offset());
+    app.shared.say(|| {
+        let partition = step.partition();
+        format!("billing step of {partition}: {} from {first:?}", step.len())
+    });
     let sleepy = app.rng.u32(0..4) == 0;
     let unlucky = app.strikes(0.05).then(|| app.rng.usize(0..step.len()));
     for (place, record) in step.records().enumerate() {
@@ -156,6 +164,7 @@ async fn bill(app: &mut App, step: Step) {
         };
         // Not accepted, so the step is not done: its records come again.
         if !matches!(sent, Some(Ok(_))) {
+            app.shared.say(|| format!("billing step fails: {sent:?}"));
             return;
         }
     }
