@@ -248,9 +248,6 @@ impl Fetcher {
             Remedy::Ok | Remedy::Wait => self.back_off(waits, tp),
             Remedy::Refresh => {
                 self.refresh_wanted = true;
-                if data.current_leader.leader_id >= 0 {
-                    return self.back_off_if_repeated(waits, tp);
-                }
                 self.back_off(waits, tp);
             }
             Remedy::Reset => {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use milena_cluster::LeaderEpoch;
 use milena_wire::Uuid;
 
 use crate::cursor::LogEnd;
@@ -19,8 +20,10 @@ pub(crate) struct Partition {
     pub(crate) topic_id: Uuid,
     /// Consecutive failures.
     pub(crate) attempt: u32,
-    /// Not to be asked before.
+    /// Not to be asked before, unless a newer leader than the one asked last is known.
     pub(crate) retry_at: Option<Instant>,
+    /// The epoch of the leader that was asked last.
+    pub(crate) asked_epoch: LeaderEpoch,
     /// Consecutive answers with bytes that did not move the position.
     pub(crate) stalls: u32,
     /// Partitions with a lower turn are asked for first: those that had no records for longer.
@@ -69,6 +72,7 @@ impl Partition {
             topic_id: Uuid::ZERO,
             attempt: 0,
             retry_at: None,
+            asked_epoch: LeaderEpoch::UNKNOWN,
             stalls: 0,
             turn: 0,
             high_watermark: None,

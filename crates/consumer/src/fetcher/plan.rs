@@ -69,15 +69,17 @@ impl Fetcher {
             let Some(partition) = self.partitions.get(tp) else {
                 continue;
             };
-            if partition.retry_at.is_some()
-                || (partition.stage == Stage::Resolved && self.is_full(tp))
-            {
+            if partition.stage == Stage::Resolved && self.is_full(tp) {
                 continue;
             }
             let Some((node, epoch)) = leader(tp) else {
                 leaderless = true;
                 continue;
             };
+            // Whatever it was that the last leader refused, or never answered: this is another one.
+            if partition.retry_at.is_some() && epoch <= partition.asked_epoch {
+                continue;
+            }
             if let Stage::Unresolved(end) = partition.stage {
                 askable
                     .lists
@@ -113,12 +115,13 @@ impl Fetcher {
     ) -> FetcherRequest {
         let id = FetchId(self.next_number());
         let mut versions = BTreeMap::new();
-        for (tp, end, _) in &partitions {
-            self.idle.remove(tp);
-            if let Some(partition) = self.partitions.get_mut(tp) {
-                partition.stage = Stage::ExpectOffset(*end);
-                versions.insert(tp.clone(), partition.version);
-            }
+        for (tp, end, epoch) in &partitions {
+            self.expect(tp, Stage::ExpectOffset(*end), *epoch);
+            versions.extend(
+                self.partitions
+                    .get(tp)
+                    .map(|partition| (tp.clone(), partition.version)),
+            );
         }
         self.lists.insert(id, versions);
         let partitions = partitions
@@ -163,10 +166,7 @@ impl Fetcher {
         let mut partitions = Vec::with_capacity(candidates.len());
         let mut versions = BTreeMap::new();
         for Candidate { asked, version, .. } in candidates {
-            self.idle.remove(&asked.tp);
-            if let Some(partition) = self.partitions.get_mut(&asked.tp) {
-                partition.stage = Stage::ExpectRecords;
-            }
+            self.expect(&asked.tp, Stage::ExpectRecords, asked.current_leader_epoch);
             versions.insert(asked.tp.clone(), version);
             partitions.push(asked);
         }
@@ -189,6 +189,16 @@ impl Fetcher {
             bytes_max,
             partition_bytes_max,
         })
+    }
+
+    /// Notes that `tp` was asked of the leader of `epoch`.
+    fn expect(&mut self, tp: &TopicPartition, stage: Stage, epoch: LeaderEpoch) {
+        self.idle.remove(tp);
+        if let Some(partition) = self.partitions.get_mut(tp) {
+            (partition.stage, partition.asked_epoch) = (stage, epoch);
+            let retry_at = partition.retry_at.take();
+            self.clear_timer(tp, retry_at);
+        }
     }
 
     /// The slot for a Fetch of `candidates`, how long it may wait at the broker, and whether that makes it hang.

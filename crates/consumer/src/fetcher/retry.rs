@@ -72,8 +72,8 @@ impl Fetcher {
         let until = waits.until(partition.attempt, &self.config.retry, &mut self.rng);
         partition.attempt = partition.attempt.saturating_add(1);
         partition.stage = partition.start().stage();
-        let before = partition.retry_at.replace(until);
-        self.clear_timer(tp, before);
+        // It was just asked, so it waits for nothing yet.
+        partition.retry_at = Some(until);
         self.timers.insert((until, tp.clone()));
         self.idle.insert(tp.clone());
     }
