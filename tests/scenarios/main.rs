@@ -6,6 +6,7 @@ mod abort;
 mod commit;
 mod dropped;
 mod fencing;
+mod idle;
 mod in_flight;
 mod late;
 mod lost_answers;

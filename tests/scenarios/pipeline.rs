@@ -52,12 +52,17 @@ impl Billing {
         Ok(pipeline.until_end().build().await?)
     }
 
+    /// Writes the invoices of a step, and sees them in the log: if they go, they go from there.
     async fn bill(&self, step: &Step) -> Outcome {
+        let mut deliveries = Vec::new();
         for order in step.records() {
             let invoice = Record::to(&self.invoices.name)
                 .partition(step.partition())
                 .value(order.value());
-            drop(step.send(invoice).await?);
+            deliveries.push(step.send(invoice).await?);
+        }
+        for delivery in deliveries {
+            delivery.await?;
         }
         Ok(())
     }
