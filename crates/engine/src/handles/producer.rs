@@ -9,6 +9,8 @@ use milena_producer::{
     Accumulator, AccumulatorConfig, Delivery, PartitionQueue, Record, Refused, Ticket,
 };
 
+use milena_wire::record::Compression;
+
 use super::client::ClientHandle;
 use super::error::{FlushError, InitError, SendError, TrySendError};
 use super::wait::until;
@@ -26,6 +28,7 @@ pub struct ProducerBuilder {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) linger: Duration,
+    pub(crate) compression: Compression,
     pub(crate) batch_bytes_max: usize,
     pub(crate) buffer_bytes_max: usize,
     pub(crate) request_bytes_max: usize,
@@ -42,6 +45,7 @@ impl Default for Settings {
         } = AccumulatorConfig::default();
         Self {
             linger,
+            compression: Compression::None,
             batch_bytes_max,
             buffer_bytes_max,
             request_bytes_max: 8 << 20,
@@ -75,6 +79,14 @@ macro_rules! producer_settings {
             #[must_use]
             pub fn buffer_bytes_max(mut self, bytes: usize) -> Self {
                 self.settings.buffer_bytes_max = bytes;
+                self
+            }
+
+            /// How batches are compressed. Only [`Compression::None`], the default, is supported yet: with any other, building
+            /// is refused with a sentence that says so.
+            #[must_use]
+            pub fn compression(mut self, compression: Compression) -> Self {
+                self.settings.compression = compression;
                 self
             }
 
@@ -121,6 +133,11 @@ pub(crate) async fn open(
     settings: &Settings,
     transactional: Option<TransactionConfig>,
 ) -> Result<Arc<ProducerShared>, InitError> {
+    if settings.compression != Compression::None {
+        return Err(InitError::Invalid(
+            "compression is not supported yet; a later version of milena will bring it",
+        ));
+    }
     let (reply, answer) = reply();
     let accumulator = AccumulatorConfig {
         linger: settings.linger,

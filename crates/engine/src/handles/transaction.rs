@@ -11,6 +11,8 @@ use milena_producer::transaction::{
 };
 use milena_producer::{Delivery, Record};
 
+use milena_wire::record::Compression;
+
 use super::client::ClientHandle;
 use super::consumer::{GroupMetadata, Position};
 use super::error::{AbortError, BeginError, CommitError, InitError, OffsetsError, SendError};
