@@ -29,7 +29,7 @@ async fn an_idle_partition_does_not_delay_another(world: &World) -> Outcome {
 }
 
 async fn an_idle_reader_does_not_delay_another(world: &World) -> Outcome {
-    beside_an_idle_reader(world, |idle| Some(idle)).await
+    beside_an_idle_reader(world, Some).await
 }
 
 async fn a_dropped_reader_delays_nobody(world: &World) -> Outcome {
