@@ -26,7 +26,7 @@ use self::chaos::Chaos;
 use self::names::{Names, partitions_of, random};
 use self::payment::Payment;
 use self::report::{Latency, Report};
-use self::site::Site;
+use self::site::{Site, create_topics, prepare_deadline, remove_topics};
 use crate::args::DemoArgs;
 use crate::failure::{FAILED, Failure, INTERRUPTED};
 use crate::output::{complain, say};
@@ -53,19 +53,21 @@ pub(crate) async fn run(args: DemoArgs, interrupted: impl Future<Output = ()>) -
         Err(failure) => return demo.fail(&failure),
     };
     let mut interrupted = std::pin::pin!(interrupted);
+    let deadline = prepare_deadline();
     let client = tokio::select! {
-        prepared = site.prepare(&demo.names) => match prepared {
+        greeted = site.greet() => match greeted {
             Ok(client) => client,
             Err(failure) => return demo.fail(&failure),
         },
-        () = &mut interrupted => {
-            complain("interrupted before the first transaction");
-            return INTERRUPTED;
-        }
+        () = &mut interrupted => return demo.abort(None).await,
     };
     let bar = demo.progress_bar();
+    let work = async {
+        create_topics(&client, &demo.names, deadline).await?;
+        demo.perform(&site, &client, &bar).await
+    };
     let status = tokio::select! {
-        result = demo.perform(&site, &client, &bar) => {
+        result = work => {
             bar.finish_and_clear();
             match result {
                 Ok(report) => demo.show(&report),
@@ -74,14 +76,10 @@ pub(crate) async fn run(args: DemoArgs, interrupted: impl Future<Output = ()>) -
         }
         () = &mut interrupted => {
             bar.finish_and_clear();
-            demo.abort(&client).await
+            demo.abort(Some(&client)).await
         }
     };
-    if !demo.args.keep_topics {
-        for topic in site.remove_topics(&client, &demo.names).await {
-            complain(&format!("topic '{topic}' could not be removed"));
-        }
-    }
+    demo.clean_up(&client).await;
     status
 }
 
@@ -184,11 +182,12 @@ impl Demo {
 
     /// Makes sure that the dropped pipeline's transaction is over, whatever became of its own abort: whoever takes the
     /// transactional id over ends what its predecessor left open, and has to wait for that.
-    async fn abort(&self, client: &Client) -> u8 {
-        if !self.transaction_open.load(Ordering::Relaxed) {
+    async fn abort(&self, client: Option<&Client>) -> u8 {
+        let open = self.transaction_open.load(Ordering::Relaxed);
+        let Some(client) = client.filter(|_| open) else {
             complain("interrupted; no transaction was open");
             return INTERRUPTED;
-        }
+        };
         let takeover = client
             .transactional_producer(&self.names.transactional_id)
             .build();
@@ -206,13 +205,30 @@ impl Demo {
         INTERRUPTED
     }
 
+    async fn clean_up(&self, client: &Client) {
+        if !self.args.keep_topics {
+            let stayed = remove_topics(client, &self.names).await;
+            for (topic, error) in stayed {
+                complain(&format!("topic '{topic}' could not be removed: {error}"));
+            }
+        } else if !self.args.json {
+            let [payments, ledger, refused] = self.names.topics().map(|(topic, _)| topic);
+            let kept = format!("kept the topics {payments}, {ledger} and {refused}");
+            // Whether stdout takes text was found out with the table.
+            let _ = say(&kept);
+        }
+    }
+
     fn show(&self, report: &Report) -> u8 {
-        say(&if self.args.json {
+        let printed = say(&if self.args.json {
             report.to_json()
         } else {
             report.to_table()
         });
-        let complaints = report.complaints();
+        let mut complaints = report.complaints();
+        if let Err(error) = printed {
+            complaints.push(format!("the result cannot be printed: {error}"));
+        }
         for complaint in &complaints {
             complain(complaint);
         }

@@ -8,7 +8,7 @@ use milena_testbroker::{Action, Broker, CoordinatorKind, Rule, RuleId};
 
 use super::names::Names;
 use super::plan::{Coordinator, Fired, Kind, Plan, Strike, Victim};
-use super::site::Site;
+use super::site::{EXPOSED_CLIENT_ID, Site};
 
 /// A fault that has not fired after this part of the run has missed its request: its rule met one whose connection broke for
 /// another reason.
@@ -123,7 +123,7 @@ impl Chaos {
                 self.waiting.push_back((victim, kind));
             } else {
                 self.armed.push(Armed {
-                    rule: self.site.arm(victim, kind, &self.names.transactional_id),
+                    rule: self.site.arm(victim, kind),
                     victim,
                     kind,
                     since: committed,
@@ -179,13 +179,11 @@ impl Chaos {
 }
 
 impl Site {
-    fn arm(&self, victim: Victim, kind: Kind, transactional_id: &str) -> ArmedRule {
+    fn arm(&self, victim: Victim, kind: Kind) -> ArmedRule {
         let lost = kind == Kind::AnswerLost;
         match self {
             Self::BuiltIn(broker) => {
-                let rule = Rule::on(api(victim))
-                    .transactional_id(transactional_id)
-                    .times(1);
+                let rule = Rule::on(api(victim)).client_id(EXPOSED_CLIENT_ID).times(1);
                 let action = if lost {
                     Action::ApplyThenDrop
                 } else {
@@ -231,6 +229,7 @@ fn api(victim: Victim) -> ApiKey {
         Victim::Produce => ApiKey::PRODUCE,
         Victim::TxnOffsetCommit => ApiKey::TXN_OFFSET_COMMIT,
         Victim::EndTxn => ApiKey::END_TXN,
+        Victim::Fetch => ApiKey::FETCH,
     }
 }
 

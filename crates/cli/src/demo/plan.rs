@@ -79,10 +79,18 @@ pub(crate) enum Victim {
     TxnOffsetCommit,
     /// The end of the transaction.
     EndTxn,
+    /// A request for more orders. Its answer may be lost without harm, so only its connection is cut.
+    Fetch,
 }
 
 impl Victim {
-    const IN_TURN: [Self; 3] = [Self::Produce, Self::EndTxn, Self::TxnOffsetCommit];
+    const CUT_IN_TURN: [Self; 4] = [
+        Self::Produce,
+        Self::EndTxn,
+        Self::Fetch,
+        Self::TxnOffsetCommit,
+    ];
+    const LOST_IN_TURN: [Self; 3] = [Self::Produce, Self::EndTxn, Self::TxnOffsetCommit];
 }
 
 /// Whose coordinator moves.
@@ -121,9 +129,10 @@ impl Plan {
     pub(crate) fn new(payments: u64, moves: bool) -> Self {
         let mut strikes = Vec::new();
         for turn in 0..PLANNED {
-            let victim = Victim::IN_TURN[(turn % 3) as usize];
-            strikes.push((at(payments, turn, PLANNED, 10), Strike::Cut(victim)));
-            strikes.push((at(payments, turn, PLANNED, 35), Strike::LoseAnswer(victim)));
+            let cut = Victim::CUT_IN_TURN[(turn % 4) as usize];
+            let lost = Victim::LOST_IN_TURN[(turn % 3) as usize];
+            strikes.push((at(payments, turn, PLANNED, 10), Strike::Cut(cut)));
+            strikes.push((at(payments, turn, PLANNED, 35), Strike::LoseAnswer(lost)));
             if moves {
                 let coordinator = match turn % 2 {
                     0 => Coordinator::Transaction,
@@ -262,9 +271,13 @@ mod tests {
             .into_iter()
             .map(|(_, s)| s)
             .collect();
-        for victim in Victim::IN_TURN {
+        for victim in Victim::LOST_IN_TURN {
             let lost = strikes.iter().filter(|s| **s == Strike::LoseAnswer(victim));
             assert!(lost.count() >= 4);
+        }
+        for victim in Victim::CUT_IN_TURN {
+            let cut = strikes.iter().filter(|s| **s == Strike::Cut(victim));
+            assert!(cut.count() >= 3);
         }
         for coordinator in [Coordinator::Transaction, Coordinator::Group] {
             let moves = strikes

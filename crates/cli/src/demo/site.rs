@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena::{BrokerAddress, Client, NewTopic};
+use milena::{AdminError, BrokerAddress, Client, ErrorCode, NewTopic};
 use milena_testbroker::TestBroker;
 use milena_testbroker::relay::Relay;
 use tokio::net::TcpStream;
@@ -13,16 +13,19 @@ use super::names::Names;
 use crate::args::Address;
 use crate::failure::Failure;
 
-/// Wrong input is answered within 15 s, whatever hangs: so long may all of the preparations take.
-const PREPARE_WITHIN: Duration = Duration::from_secs(14);
+/// All of the preparations. With [`REMOVE_WITHIN`], wrong input has its answer within 15 s, whatever hangs.
+const PREPARE_WITHIN: Duration = Duration::from_secs(10);
 /// Of that, for a TCP connection to a broker.
-const REACH_WITHIN: Duration = Duration::from_secs(5);
+const REACH_WITHIN: Duration = Duration::from_secs(4);
 /// Of that, for a broker's first words.
 const GREET_WITHIN: Duration = Duration::from_secs(6);
 /// For taking topics away at the end; nobody waits longer for tidiness.
-const REMOVE_WITHIN: Duration = Duration::from_secs(10);
+const REMOVE_WITHIN: Duration = Duration::from_secs(4);
 /// A request that a broker swallows is noticed after so long, not only after the 30 s of an ordinary client.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The client that the faults are for, and no other: the auditor's must not use up what is meant for the pipeline.
+pub(crate) const EXPOSED_CLIENT_ID: &str = "milena-demo-pipeline";
 
 /// Nodes of the built-in broker.
 const NODES: i32 = 3;
@@ -66,32 +69,8 @@ impl Site {
         matches!(self, Self::BuiltIn(_))
     }
 
-    /// Connects without a relay, and creates the topics.
-    pub(crate) async fn prepare(&self, names: &Names) -> Result<Client, Failure> {
-        let deadline = Instant::now() + PREPARE_WITHIN;
-        let client = self.greet().await?;
-        let mut created = Vec::new();
-        for (topic, partitions) in names.topics() {
-            let request = NewTopic::new(topic, partitions).replication_factor(-1);
-            let reason = match timeout_at(deadline, client.admin().create_topic(request)).await {
-                Ok(Ok(())) => {
-                    created.push(topic);
-                    continue;
-                }
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "the cluster did not answer in time".to_owned(),
-            };
-            for topic in created {
-                let _ = timeout_at(deadline, client.admin().delete_topic(topic)).await;
-            }
-            return Err(Failure::Input(format!(
-                "topic '{topic}' cannot be created: {reason}"
-            )));
-        }
-        Ok(client)
-    }
-
-    async fn greet(&self) -> Result<Client, Failure> {
+    /// Connects without a relay.
+    pub(crate) async fn greet(&self) -> Result<Client, Failure> {
         match self {
             Self::BuiltIn(broker) => Client::connect(&broker.bootstrap()).await.map_err(|error| {
                 Failure::Broken(format!("the built-in broker does not answer: {error}"))
@@ -131,7 +110,7 @@ impl Site {
     /// The pipeline's way to the cluster: through the faults.
     pub(crate) async fn connect_through_faults(&self) -> Result<Client, Failure> {
         let builder = Client::builder()
-            .client_id("milena-demo-pipeline")
+            .client_id(EXPOSED_CLIENT_ID)
             .request_timeout(REQUEST_TIMEOUT);
         let builder = match self {
             Self::BuiltIn(broker) => builder.bootstrap([broker.bootstrap()]),
@@ -157,19 +136,50 @@ impl Site {
             .await
             .map_err(|error| Failure::Broken(format!("the pipeline cannot connect: {error}")))
     }
+}
 
-    /// Takes the topics away; returns those that stayed.
-    pub(crate) async fn remove_topics(&self, client: &Client, names: &Names) -> Vec<String> {
-        let deadline = Instant::now() + REMOVE_WITHIN;
-        let mut stayed = Vec::new();
-        for (topic, _) in names.topics() {
-            match timeout_at(deadline, client.admin().delete_topic(topic)).await {
-                Ok(Ok(())) => {}
-                _ => stayed.push(topic.to_owned()),
-            }
-        }
-        stayed
+/// When all preparations must be over that begin now.
+pub(crate) fn prepare_deadline() -> Instant {
+    Instant::now() + PREPARE_WITHIN
+}
+
+/// Creates the topics.
+pub(crate) async fn create_topics(
+    client: &Client,
+    names: &Names,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    for (topic, partitions) in names.topics() {
+        let request = NewTopic::new(topic, partitions).replication_factor(-1);
+        let reason = match timeout_at(deadline, client.admin().create_topic(request)).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the cluster did not answer in time".to_owned(),
+        };
+        return Err(Failure::Input(format!(
+            "topic '{topic}' cannot be created: {reason}"
+        )));
     }
+    Ok(())
+}
+
+/// Takes the topics away; returns those that stayed, and why. One that was never created is no matter.
+pub(crate) async fn remove_topics(client: &Client, names: &Names) -> Vec<(String, String)> {
+    let deadline = Instant::now() + REMOVE_WITHIN;
+    let mut stayed = Vec::new();
+    for (topic, _) in names.topics() {
+        let reason = match timeout_at(deadline, client.admin().delete_topic(topic)).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(AdminError::Refused {
+                error: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                ..
+            })) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer".to_owned(),
+        };
+        stayed.push((topic.to_owned(), reason));
+    }
+    stayed
 }
 
 /// Checks that something listens at one of the addresses at least. Without this step, "connection refused" and "not a Kafka
