@@ -87,6 +87,7 @@ impl Plan {
             fragments: [0.05, 0.2, 0.5][rng.usize(0..3)],
             connect_failures: 0.08,
         };
+        let senders = rng.u64(3..6);
         let batch_bytes_max = [1 << 10, 2 << 10, 16 << 10, 64 << 10][rng.usize(0..4)];
         Self {
             broker,
@@ -101,8 +102,8 @@ impl Plan {
             batch_bytes_max,
             buffer_bytes_max: if rng.bool() { 0 } else { 1 << 20 },
             record_bytes: rng.usize(0..batch_bytes_max.min(2_000) / 2),
-            senders: rng.u64(3..6),
-            records_each: rng.u64(90..130),
+            senders,
+            records_each: 560 / senders + rng.u64(0..40),
             transactions: rng.u64(14..22),
             bank_zombie_at: rng.bool().then(|| rng.u64(3..9)),
             pipeline_zombie_at: rng.bool().then(|| rng.u64(3..12)),

@@ -26,6 +26,11 @@ const IDLE_VISITS_MAX: u64 = 400;
 /// After the last handle is dropped, an engine is finished within this.
 const SHUT_DOWN_BOUND: Duration = Duration::from_secs(10);
 
+/// What a run must hold to say anything.
+const RECORDS_MIN: usize = 500;
+const TRANSACTIONS_MIN: usize = 10;
+const FAULTS_MIN: u64 = 5;
+
 /// How a run is made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -267,6 +272,7 @@ impl Run {
             .iter()
             .filter(|transaction| transaction.ending == Ending::Committed)
             .count();
+        self.failures.extend(too_small(&ledger));
         let piped = usize::try_from(ledger.pipeline_commits).unwrap_or(usize::MAX);
         for failure in &self.failures {
             let at = self.world.elapsed();
@@ -287,4 +293,13 @@ impl Run {
             lines: self.world.trace.into_lines(),
         }
     }
+}
+
+fn too_small(ledger: &Ledger) -> Option<String> {
+    let (records, transactions) = (ledger.accepted(), ledger.transactions.len());
+    let faults = ledger.tally.total();
+    let small = records < RECORDS_MIN || transactions < TRANSACTIONS_MIN || faults < FAULTS_MIN;
+    small.then(|| {
+        format!("too small a run: {records} records, {transactions} transactions, {faults} faults")
+    })
 }
