@@ -501,7 +501,13 @@ impl Pipeline {
                 Ok(())
             }
             TransactionOutcome::Aborted(cause) => self.aborted(cause),
-            TransactionOutcome::Unknown => Err(PipelineError::OutcomeUnknown),
+            // Of a fenced instance nobody may ever know more, and it need not: the newer one went on from what was committed.
+            TransactionOutcome::Unknown => match self.producer.begin_generation().await {
+                Err(BeginError::Fatal(cause)) => {
+                    Err(PipelineError::Ended(AbortCause::Fatal(cause)))
+                }
+                _ => Err(PipelineError::OutcomeUnknown),
+            },
         }
     }
 
