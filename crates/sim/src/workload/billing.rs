@@ -105,7 +105,9 @@ async fn work(app: &mut App, mut pipeline: Pipeline) -> Ended {
                 app.ledger().pipeline_commits += pipeline.metrics().committed;
                 return Ended::Stopped;
             }
-            Err(PipelineError::OutcomeUnknown | PipelineError::Stalled { .. }) => {}
+            Err(PipelineError::OutcomeUnknown | PipelineError::Stalled { .. }) => {
+                app.pause(PACE).await;
+            }
             Err(PipelineError::Consume(error)) => {
                 if app.is_long_calm() {
                     let violation = format!("the pipeline cannot read: {error}");
@@ -127,8 +129,11 @@ async fn outlive(mut app: App, mut pipeline: Pipeline) {
         match pipeline.next().await {
             Ok(Some(step)) => bill(&mut app, step).await,
             Ok(None) => return,
-            Err(PipelineError::OutcomeUnknown | PipelineError::Stalled { .. }) => {}
-            Err(PipelineError::Consume(_)) => app.pause(PACE).await,
+            Err(
+                PipelineError::OutcomeUnknown
+                | PipelineError::Stalled { .. }
+                | PipelineError::Consume(_),
+            ) => app.pause(PACE).await,
             Err(_) => return,
         }
     }
