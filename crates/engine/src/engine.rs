@@ -234,7 +234,7 @@ impl Engine {
                 queue,
                 reply,
             } => self.open_consumer(config, partitions, queue, reply),
-            Command::CloseConsumer { consumer } => self.close_consumer(consumer),
+            Command::CloseConsumer { consumer } => self.close_consumer(now, consumer),
             Command::Seek {
                 consumer,
                 partition,

@@ -301,6 +301,22 @@ impl Router {
         self.close(now, id, &ConnectError::NotKafka, SendFailure::BadAnswer);
     }
 
+    /// Closes the links that a consumer fetched over: nobody waits for what they still bring.
+    pub(crate) fn close_fetches(&mut self, now: Instant, consumer: usize) {
+        let own = |purpose: &Purpose| matches!(purpose, Purpose::Fetch { consumer: of, .. } if *of == consumer);
+        self.waiting.retain(|(_, purpose), _| !own(purpose));
+        let links = self.links.iter().filter(|(_, entry)| own(&entry.purpose));
+        let ids: Vec<LinkId> = links.map(|(id, _)| *id).collect();
+        for id in ids {
+            self.close(
+                now,
+                id,
+                &ConnectError::Io("not needed any more".into()),
+                SendFailure::Closed,
+            );
+        }
+    }
+
     /// Whether a connection was lost, or could not be made, since last asked.
     pub(crate) fn take_lost(&mut self) -> bool {
         std::mem::take(&mut self.lost)
@@ -507,10 +523,14 @@ impl Router {
         };
         self.by_target.remove(&(entry.target, entry.purpose));
         self.revision += 1;
-        self.lost = true;
+        // A link that we close ourselves says nothing about its broker.
+        let by_us = failure == SendFailure::Closed;
+        self.lost |= !by_us;
         let was_ready = matches!(entry.stage, Stage::Ready(_));
         if was_ready {
-            self.targets.lost(now, entry.target);
+            if !by_us {
+                self.targets.lost(now, entry.target);
+            }
         } else {
             self.last_failure = Some(error.clone());
             self.targets.failed(now, entry.target);

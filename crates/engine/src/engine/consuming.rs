@@ -67,8 +67,9 @@ impl Engine {
         reply.send(index);
     }
 
-    pub(super) fn close_consumer(&mut self, consumer: usize) {
+    pub(super) fn close_consumer(&mut self, now: Instant, consumer: usize) {
         self.consumers.remove(&consumer);
+        self.router.close_fetches(now, consumer);
     }
 
     pub(super) fn advance_consumers(&mut self, now: Instant) -> bool {
@@ -174,7 +175,15 @@ impl Engine {
                     wait,
                     Owner::Fetch(asked),
                 );
-                self.router.submit(now, target, Purpose::Fetch(slot), call);
+                self.router.submit(
+                    now,
+                    target,
+                    Purpose::Fetch {
+                        consumer: index,
+                        slot,
+                    },
+                    call,
+                );
             }
             FetcherRequest::ListOffsets { id, .. } => {
                 let owner = Owner::ListOffsets {

@@ -19,8 +19,9 @@ pub(crate) enum Purpose {
     Rest,
     /// Produce: waits for the replicas.
     Produce,
-    /// Fetch: waits for records. Two of them, so that one partition's long poll does not delay another.
-    Fetch(u8),
+    /// Fetch: waits for records. Each consumer has its own, so that one's long poll does not delay another's, and two of
+    /// them, so that its idle partitions do not delay its busy ones.
+    Fetch { consumer: usize, slot: u8 },
 }
 
 #[derive(Clone, Copy, Debug, Default)]
