@@ -16,6 +16,8 @@ mod shared;
 pub use config::{AddressMap, EngineConfig};
 pub use engine::Engine;
 pub use handles::ClientHandle;
+#[cfg(feature = "plants")]
+pub use milena_producer::plants;
 
 use std::sync::Arc;
 

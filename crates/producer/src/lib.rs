@@ -9,6 +9,8 @@ mod budget;
 mod completion;
 mod error;
 mod partitioner;
+#[cfg(feature = "plants")]
+pub mod plants;
 mod queue;
 mod record;
 mod sender;

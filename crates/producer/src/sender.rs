@@ -428,6 +428,10 @@ impl PartitionSender {
         }
         self.link = link;
         head.send_again();
+        #[cfg(feature = "plants")]
+        if crate::plants::is_planted(crate::plants::Plant::RetryTakesNewSequence) {
+            head.base = self.sequence.take(head.sealed.record_count());
+        }
         Some(SendBatch {
             id: head.id,
             payload: head.payload(self.transactional),

@@ -185,6 +185,12 @@ impl TransactionManager {
         if generation != self.generation || self.phase.open().is_none() || self.commit_is_out() {
             return;
         }
+        #[cfg(feature = "plants")]
+        if crate::plants::is_planted(crate::plants::Plant::CommitInSpiteOfFailedSend)
+            && matches!(failure, Failure::Abortable { .. })
+        {
+            return;
+        }
         self.see(now);
         match failure {
             Failure::Abortable { cause, bump } => self.fail_open(cause, bump),
