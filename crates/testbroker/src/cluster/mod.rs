@@ -141,7 +141,6 @@ impl Cluster {
         if up || self.config.elect_on_stop {
             self.elect(if up { None } else { Some(id) });
         }
-        self.wake_all();
         self.write_due_markers();
     }
 

@@ -212,14 +212,6 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn wake_all(&mut self) {
-        for topic in self.topics.by_name.values_mut() {
-            for partition in &mut topic.partitions {
-                self.woken.extend(std::mem::take(&mut partition.waiting));
-            }
-        }
-    }
-
     /// Who leads a partition, checked against the leader epoch the client believes in (-1: any).
     pub(crate) fn check_leader(
         &self,

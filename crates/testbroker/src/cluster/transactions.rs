@@ -108,7 +108,6 @@ impl Cluster {
                 self.timers
                     .set(deadline, Timer::TransactionTimeout(id.clone()))
             });
-            self.stop_timeout(&id);
             self.transactions
                 .by_id
                 .get_mut(&id)

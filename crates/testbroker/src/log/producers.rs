@@ -315,3 +315,62 @@ impl ProducerState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRODUCER: i64 = 7;
+
+    /// A producer at epoch 5 whose last marker came from coordinator epoch 2.
+    fn producers(open: bool) -> Producers {
+        let mut producers = Producers::default();
+        producers.marked(PRODUCER, 5, 2);
+        if open {
+            producers.write_offsets(PRODUCER, 5).unwrap();
+        }
+        producers
+    }
+
+    #[test]
+    fn a_marker_under_tv2_needs_a_newer_epoch_while_a_transaction_is_open() {
+        let late = Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+        assert_eq!(producers(true).check_marker(PRODUCER, 5, 2, true), late);
+        assert_eq!(producers(true).check_marker(PRODUCER, 6, 2, true), Ok(()));
+        assert_eq!(
+            producers(false).check_marker(PRODUCER, 5, 2, true),
+            Ok(()),
+            "a harmless copy"
+        );
+        assert_eq!(producers(false).check_marker(PRODUCER, 4, 2, true), late);
+    }
+
+    #[test]
+    fn a_marker_under_tv1_keeps_the_epoch() {
+        let late = Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+        assert_eq!(producers(true).check_marker(PRODUCER, 5, 2, false), Ok(()));
+        assert_eq!(producers(true).check_marker(PRODUCER, 4, 2, false), late);
+    }
+
+    #[test]
+    fn a_marker_of_an_older_coordinator_is_refused() {
+        let fenced = Err(ErrorCode::TRANSACTION_COORDINATOR_FENCED);
+        assert_eq!(producers(true).check_marker(PRODUCER, 6, 1, true), fenced);
+        assert_eq!(producers(true).check_marker(PRODUCER, 6, 3, true), Ok(()));
+    }
+
+    #[test]
+    fn the_least_recently_seen_producer_without_a_transaction_is_forgotten() {
+        let mut producers = Producers::default();
+        producers.write_offsets(0, 0).unwrap();
+        for producer_id in 1..PRODUCERS_PER_PARTITION_MAX as i64 {
+            producers.marked(producer_id, 0, 0);
+        }
+        producers.marked(1, 1, 0);
+        producers.marked(-5, 0, 0);
+        assert_eq!(producers.states.len(), PRODUCERS_PER_PARTITION_MAX);
+        assert!(producers.states.contains_key(&0), "its transaction is open");
+        assert!(producers.states.contains_key(&1), "seen lately");
+        assert!(!producers.states.contains_key(&2));
+    }
+}

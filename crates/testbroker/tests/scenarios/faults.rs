@@ -145,6 +145,24 @@ fn a_request_can_arrive_long_after_its_connection_closed() {
 }
 
 #[test]
+fn a_late_request_finds_its_node_stopped() {
+    let mut cluster = Cluster::with_topic(BrokerConfig {
+        nodes: 2,
+        ..Default::default()
+    });
+    let late = Action::DropThenApply(ms(100));
+    cluster
+        .broker
+        .faults()
+        .add(Rule::on(ApiKey::METADATA), late);
+    let conn = cluster.connect(1);
+    cluster.send(conn, 9, &MetadataRequest::default());
+    cluster.broker.stop_node(1);
+    cluster.advance(ms(100));
+    assert_eq!(cluster.broker.history().applied(ApiKey::METADATA), 0);
+}
+
+#[test]
 fn a_duplicate_is_applied_twice_and_answered_once() {
     let (mut cluster, conn) = faulty(Action::Duplicate(ms(100)));
     assert_eq!(outcome(&cluster.receive(conn).unwrap()), ErrorCode::NONE);

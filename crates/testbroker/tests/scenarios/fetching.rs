@@ -190,6 +190,48 @@ fn a_long_poll_counts_bytes_up_to_what_it_may_read() {
 }
 
 #[test]
+fn a_long_poll_does_not_wait_for_more_than_it_could_carry() {
+    let mut cluster = Cluster::single();
+    cluster.write(plain(&["a"])).unwrap();
+    let before = cluster.now;
+    let asking = Asking {
+        min_bytes: 10_000,
+        max_bytes: 10,
+        max_wait_ms: 500,
+        ..Default::default()
+    };
+    assert_eq!(cluster.fetch(1, asking).values, ["a"]);
+    assert_eq!(cluster.now, before);
+}
+
+#[test]
+fn aborted_transactions_far_behind_what_is_read_are_not_listed() {
+    let mut cluster = Cluster::single();
+    for value in ["a", "b"] {
+        cluster.write(plain(&[value])).unwrap();
+    }
+    let producer = cluster.init(Some("x"), None).unwrap();
+    cluster
+        .write_tv2(transactional(producer, 0, &["c"]))
+        .unwrap();
+    cluster.end(END_TV2, producer, false).unwrap();
+    cluster.advance(ms(1));
+    let mut aborted = |partition_max_bytes, offset| {
+        let asking = Asking {
+            committed: true,
+            partition_max_bytes,
+            offset,
+            ..Default::default()
+        };
+        cluster.fetch(1, asking).aborted
+    };
+    assert_eq!(aborted(1, 0), Some(vec![]));
+    // One batch more than what is read counts, as with Kafka's sparse index.
+    assert_eq!(aborted(1, 1), Some(vec![(producer.id, 2)]));
+    assert_eq!(aborted(10_000, 0), Some(vec![(producer.id, 2)]));
+}
+
+#[test]
 fn a_leader_move_and_a_deletion_end_a_long_poll() {
     let mut cluster = Cluster::with_topic(BrokerConfig {
         nodes: 2,

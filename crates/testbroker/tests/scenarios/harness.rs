@@ -106,7 +106,14 @@ impl Cluster {
     }
 
     pub(crate) fn connect(&mut self, node: i32) -> ConnectionId {
-        self.broker.connect(self.now, node).expect("the node is up")
+        let connected = self.broker.connect(self.now, node);
+        connected.unwrap_or_else(|| {
+            panic!(
+                "node {node} refuses
+{}",
+                self.broker
+            )
+        })
     }
 
     /// Sends a request without waiting for its answer.
@@ -201,6 +208,7 @@ impl Cluster {
 
     /// The connection `ask` uses; a new one if the last was closed.
     pub(crate) fn connection(&mut self, node: i32) -> ConnectionId {
+        self.drain();
         match self.connections.get(&node) {
             Some(conn) if !self.closed.contains(conn) => *conn,
             _ => {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it finds nothing")]
 
+mod at_random;
 mod cluster;
 mod connections;
 mod coordinators;

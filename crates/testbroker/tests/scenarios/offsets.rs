@@ -75,6 +75,28 @@ fn a_fenced_producer_cannot_commit_offsets() {
 }
 
 #[test]
+fn an_open_transaction_is_not_verified_again_and_a_stale_epoch_is_known_here() {
+    let (mut cluster, producer) = cluster();
+    cluster.commit_offset(5, producer, "g", 7);
+    let other = cluster.init(None, None).unwrap();
+    // The coordinator cannot be asked: it has forgotten the id.
+    cluster.broker.forget_transactional_id("x");
+    assert_eq!(cluster.commit_offset(5, producer, "g", 8), ErrorCode::NONE);
+    assert_eq!(
+        cluster.commit_offset(5, other, "g", 8),
+        ErrorCode::INVALID_PRODUCER_ID_MAPPING
+    );
+    let older = Id {
+        epoch: producer.epoch - 1,
+        ..producer
+    };
+    assert_eq!(
+        cluster.commit_offset(5, older, "g", 8),
+        ErrorCode::INVALID_PRODUCER_EPOCH
+    );
+}
+
+#[test]
 fn records_and_offsets_of_a_transaction_are_decided_together() {
     let (mut cluster, producer) = cluster();
     cluster

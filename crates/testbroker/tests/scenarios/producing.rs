@@ -4,7 +4,7 @@ use milena_testbroker::BrokerConfig;
 use milena_wire::messages::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use milena_wire::{ErrorCode, Payload};
 
-use crate::harness::{Cluster, Id, idempotent, plain};
+use crate::harness::{Cluster, Id, idempotent, plain, transactional};
 use crate::requests::{Asking, produce_request};
 
 const OUT_OF_ORDER: Result<i64, ErrorCode> = Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
@@ -46,6 +46,75 @@ fn a_damaged_batch_is_refused_and_nothing_is_written() {
     );
     let two = [plain(&["a"]).to_bytes(), plain(&["b"]).to_bytes()].concat();
     assert_eq!(cluster.write(damaged(two)), Err(ErrorCode::INVALID_RECORD));
+    assert_eq!(cluster.broker.log("t", 0).unwrap().high_watermark(), 0);
+}
+
+/// A batch with two bytes-fields changed and its checksum made right again.
+fn patched(records: Payload, at: usize, bytes: &[u8]) -> Payload {
+    let mut batch = records.to_bytes().to_vec();
+    batch[at..at + bytes.len()].copy_from_slice(bytes);
+    let checksum = crc32c::crc32c(&batch[21..]).to_be_bytes();
+    batch[17..21].copy_from_slice(&checksum);
+    Payload::new(vec![batch.into()])
+}
+
+#[test]
+fn a_batch_that_contradicts_itself_is_refused() {
+    const ATTRIBUTES: usize = 21;
+    const LAST_OFFSET_DELTA: usize = 23;
+    let mut cluster = Cluster::single();
+    let producer = producer(&mut cluster);
+    let own = || idempotent(producer, 0, &["a"]);
+    let bad = Err(ErrorCode::INVALID_RECORD);
+    assert_eq!(
+        cluster.write(patched(own(), LAST_OFFSET_DELTA, &[0, 0, 0, 1])),
+        bad
+    );
+    assert_eq!(
+        cluster.write(idempotent(producer, -1, &["a"])),
+        bad,
+        "no sequence"
+    );
+    assert_eq!(
+        cluster.write(patched(own(), ATTRIBUTES, &[0, 0x20])),
+        bad,
+        "a marker"
+    );
+    let transactional = patched(plain(&["a"]), ATTRIBUTES, &[0, 0x10]);
+    assert_eq!(cluster.write(transactional), bad, "in nobody's transaction");
+    let zstd = || patched(own(), ATTRIBUTES, &[0, 4]);
+    let unsupported = Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+    assert_eq!(cluster.produce(1, 6, None, 0, zstd()), unsupported);
+    assert_eq!(
+        cluster.produce(1, 7, None, 0, zstd()),
+        Ok(0),
+        "taken as it is"
+    );
+    assert_eq!(
+        cluster.write(patched(idempotent(producer, 1, &["a"]), 61, &[0x7f])),
+        bad,
+        "framing"
+    );
+}
+
+#[test]
+fn a_request_in_two_names_is_refused() {
+    let mut cluster = Cluster::new(BrokerConfig::default());
+    cluster.broker.create_topic("t", 2);
+    let one = cluster.init(Some("x"), None).unwrap();
+    let two = cluster.init(Some("y"), None).unwrap();
+    let mut request = produce_request(Some("x"), 0, transactional(one, 0, &["a"]));
+    let records = Some(transactional(two, 0, &["b"]));
+    request.topic_data[0]
+        .partition_data
+        .push(PartitionProduceData { index: 1, records });
+    let codes = cluster.ask(1, 12, &request, |response| {
+        let partitions = response.responses[0].partition_responses.iter();
+        partitions
+            .map(|partition| partition.error_code)
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(codes, [ErrorCode::INVALID_PRODUCER_ID_MAPPING; 2]);
     assert_eq!(cluster.broker.log("t", 0).unwrap().high_watermark(), 0);
 }
 

@@ -121,7 +121,6 @@ fn fill(
             // too small a limit would never get on (KIP-74).
             size = bytes.len();
             read.records.push(bytes.clone());
-            break;
         } else {
             if truncate && size > 0 && size < limit {
                 read.records.push(bytes.slice(..limit - size));
