@@ -286,12 +286,15 @@ impl<'a> Bank<'a> {
     ) -> Result<Life, Failure> {
         let half = step.records().len().div_ceil(2);
         self.write(&mut life, &step, half).await?;
-        self.arrived(&mut life).await?;
+        let arrived = self.arrived(&mut life).await?;
         drop(step);
         drop(life);
         self.transaction_open.store(false, Ordering::Relaxed);
-        self.transactions.aborted += 1;
-        self.chaos.note(Kind::PipelineDropped, self.progress());
+        // Without a record in the log there was no transaction to be in the middle of.
+        if arrived {
+            self.transactions.aborted += 1;
+            self.chaos.note(Kind::PipelineDropped, self.progress());
+        }
         self.start().await
     }
 
@@ -318,13 +321,12 @@ impl<'a> Bank<'a> {
         Ok(new)
     }
 
-    /// Waits until the last record written is in its log.
-    async fn arrived(&self, life: &mut Life) -> Result<(), Failure> {
-        if let Some(delivery) = life.last.take() {
-            // One that failed is not in the log, which the audit will not mind.
-            let _ = within("a delivery", delivery).await?;
+    /// Waits until the last record written is in its log; false if there is none, or it did not get there.
+    async fn arrived(&self, life: &mut Life) -> Result<bool, Failure> {
+        match life.last.take() {
+            Some(delivery) => Ok(within("a delivery", delivery).await?.is_ok()),
+            None => Ok(false),
         }
-        Ok(())
     }
 
     async fn recover_from(&mut self, error: &PipelineError) -> Result<Life, Failure> {
