@@ -158,7 +158,7 @@ impl Accumulator {
         generation: u64,
         ticket: &mut Option<Ticket>,
     ) -> Result<Appended, Refused> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Err(Refused::Closed);
         }
         let topics = self
@@ -275,6 +275,11 @@ impl Accumulator {
     /// Refuses everything from now on. The queues' batches fail when they are dropped.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 }
 

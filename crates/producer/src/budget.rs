@@ -151,9 +151,11 @@ impl Inner {
         self.held[slot] += chunks;
     }
 
-    /// Serves waiters in order. One that waits for its own partition is stepped over; one that waits for memory is not.
+    /// Serves waiters in order. One that waits for its own partition is stepped over, with all behind it that want the same
+    /// partition; one that waits for memory is not.
     fn grant(&mut self) -> Vec<Waker> {
         let mut woken = Vec::new();
+        let mut full: Vec<usize> = Vec::new();
         for index in 0..self.waiters.len() {
             let Waiter {
                 slot,
@@ -161,7 +163,11 @@ impl Inner {
                 granted,
                 ..
             } = self.waiters[index];
-            if granted || !self.fits_partition(slot, chunks) {
+            if granted || full.contains(&slot) {
+                continue;
+            }
+            if !self.fits_partition(slot, chunks) {
+                full.push(slot);
                 continue;
             }
             if self.free < chunks {

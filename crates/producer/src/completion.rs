@@ -245,7 +245,7 @@ mod tests {
     fn a_dropped_delivery_of_a_split_batch_leaves_the_others_their_wakers() {
         struct Flag(std::sync::atomic::AtomicBool);
         impl std::task::Wake for Flag {
-            fn wake(self: std::sync::Arc<Self>) {
+            fn wake(self: Arc<Self>) {
                 self.0.store(true, std::sync::atomic::Ordering::Relaxed);
             }
         }

@@ -9,6 +9,7 @@ use crate::accumulator::{Accumulator, Appended, Clock, Refused};
 use crate::batch::{ClosedBatch, Share};
 use crate::budget::Ticket;
 use crate::completion::{Completion, Delivery};
+use crate::error::{DeliveryError, DeliveryErrorKind, Persistence};
 use crate::record::Record;
 use crate::sync::{Arc, Mutex};
 
@@ -97,6 +98,9 @@ impl PartitionQueue {
         if !owner.admits(generation) {
             return Err(Refused::Ended);
         }
+        if owner.is_closed() {
+            return Err(Refused::Closed);
+        }
         let mut fields = RecordFields {
             timestamp: 0,
             key: record.key,
@@ -109,31 +113,28 @@ impl PartitionQueue {
                 chunks: Self::chunks_at_most(&fields),
             });
         }
-        let mut announce = false;
-        if let Some(open) = &inner.open {
+        let fits = inner.open.as_ref().is_some_and(|open| {
             fields.timestamp = record.timestamp.unwrap_or(open.wall_clock);
-            let full = open.builder.payload_len() + open.builder.encoded_len(&fields)
-                > owner.config().payload_bytes_max();
-            if full || open.generation != generation {
-                inner.close_open(owner, self.slot);
-                announce = true;
-            }
-        }
+            open.generation == generation
+                && open.builder.payload_len() + open.builder.encoded_len(&fields)
+                    <= owner.config().payload_bytes_max()
+        });
         let chunks = match &inner.open {
-            Some(open) => open
+            Some(open) if fits => open
                 .builder
                 .chunks_needed(open.builder.encoded_len(&fields)),
-            None => self.chunks_for_new(owner, &fields)?,
+            _ => self.chunks_for_new(owner, &fields)?,
         };
+        // Before anything is closed: a refused record changes nothing that the engine would have to be told of.
         if chunks > 0 && !self.take_room(owner, chunks, ticket) {
             return Err(Refused::NoRoom {
                 slot: self.slot,
                 chunks: Self::chunks_at_most(&fields),
             });
         }
-        if inner.open.is_none() {
+        if !fits {
+            inner.close_open(owner, self.slot);
             inner.open = Some(OpenBatch::new(self.partition, clock, generation));
-            announce = true;
         }
         let open = inner.open.as_mut().expect("opened just above");
         fields.timestamp = record.timestamp.unwrap_or(open.wall_clock);
@@ -143,7 +144,7 @@ impl PartitionQueue {
             Arc::clone(&open.completion),
             open.builder.record_count() - 1,
         );
-        let wake = announce && !std::mem::replace(&mut inner.announced, true);
+        let wake = !fits && !std::mem::replace(&mut inner.announced, true);
         Ok(Appended {
             delivery,
             wake,
@@ -233,6 +234,18 @@ impl Inner {
                 opened_at: open.opened_at,
                 generation: open.generation,
             });
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The closed ones say so themselves.
+        if let Some(open) = self.open.take() {
+            let count = open.builder.record_count();
+            open.completion.close(count);
+            let closed = DeliveryError::new(DeliveryErrorKind::Closed, Persistence::NotPersisted);
+            open.completion.settle(0, count, Err(closed));
         }
     }
 }
