@@ -288,7 +288,7 @@ impl Engine {
         let mut moved = false;
         while let Some(call) = self.router.poll_started() {
             moved = true;
-            self.handle_started(call);
+            self.handle_started(now, call);
         }
         while let Some(versions) = self.router.poll_learnt() {
             moved = true;
@@ -309,11 +309,11 @@ impl Engine {
         moved
     }
 
-    fn handle_started(&mut self, call: CallId) {
+    fn handle_started(&mut self, now: Instant, call: CallId) {
         match self.calls.get(&call) {
             Some(Owner::Produce { producer, parts }) => {
                 if let Some(core) = self.producers.get_mut(producer) {
-                    core.handle_started(parts);
+                    core.handle_started(now, parts);
                 }
             }
             Some(Owner::Transaction(asked)) => {

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use milena_cluster::recovery::{Operation, Recovery, may_have_appended, recover};
-use milena_cluster::{Backoff, Outcome, ProducerIdentity};
+use milena_cluster::{Backoff, Outcome, ProducerId, ProducerIdentity};
 use milena_wire::record::SealedBatch;
 use milena_wire::{ErrorCode, Payload};
 
@@ -14,10 +13,11 @@ use crate::error::{DeliveryErrorKind, Persistence};
 use crate::sequence::SequenceTracker;
 use crate::sync::Arc;
 
+mod settle;
 mod stamped;
 #[cfg(test)]
 mod tests;
-use stamped::{Stamped, Standing};
+use stamped::Stamped;
 
 /// How many batches of a partition may be in flight: as many as a broker remembers of a producer (five), so that every
 /// repeated batch is recognised (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
@@ -67,6 +67,15 @@ pub enum SenderFailure {
     Fatal(ErrorCode),
 }
 
+/// From here on nothing can follow under the identity it was stamped with.
+#[derive(Debug)]
+struct Broken {
+    /// The first sequence that the broker will not take.
+    base: i64,
+    /// The batch that is missing may be in the log after all, and so may those behind it that are unsure: why it failed.
+    doubt: Option<DeliveryErrorKind>,
+}
+
 #[derive(Debug)]
 enum Slot {
     Sealing {
@@ -110,8 +119,11 @@ impl Slot {
 /// - A stamped batch keeps its stamp and its bytes through every repetition; only batches that were never offered to a
 ///   socket, or were refused by the broker together with everything behind them, get a new one.
 /// - The identity changes only when nothing is stamped with the old one.
-/// - After a failure one batch at a time goes, lowest sequence first, until all that failed are settled.
+/// - After a failure one batch at a time goes, lowest sequence first, until none that failed waits.
 /// - What is in flight is on one link: a new leader gets nothing before the old one's answers are in.
+/// - Until a broker has acknowledged a batch of a producer id, one at a time goes: a partition that knows nothing of the
+///   producer takes any sequence for its first (`ProducerAppendInfo.checkSequence`), so the second batch would be written
+///   before a first one that was refused for the moment.
 #[derive(Debug)]
 pub struct PartitionSender {
     transactional: bool,
@@ -125,7 +137,10 @@ pub struct PartitionSender {
     /// The link that carries what is in flight.
     link: u64,
     next_id: u64,
-    bump_wanted: bool,
+    /// The producer id that the partition's broker has acknowledged.
+    known: Option<ProducerId>,
+    /// A new epoch is needed (KIP-360). Only outside transactions.
+    broken: Option<Broken>,
     /// The transaction is being aborted: outcomes settle, nothing is repeated.
     abandoned: bool,
     hole: bool,
@@ -148,7 +163,8 @@ impl PartitionSender {
             stamped: VecDeque::new(),
             link: 0,
             next_id: 0,
-            bump_wanted: false,
+            known: None,
+            broken: None,
             abandoned: false,
             hole: false,
             unresolved: false,
@@ -174,6 +190,7 @@ impl PartitionSender {
     /// flight is left to be answered.
     pub fn abandon(&mut self) {
         self.abandoned = true;
+        self.unstamp_unstarted();
         for slot in self.slots.drain(..) {
             slot.into_share().fail(
                 DeliveryErrorKind::TransactionAborted,
@@ -234,7 +251,10 @@ impl PartitionSender {
             return;
         };
         match outcome {
-            Outcome::Answered(answer) => self.handle_answer(now, index, answer),
+            Outcome::Answered(answer) => {
+                self.stamped[index].mark_started();
+                self.handle_answer(now, index, answer);
+            }
             Outcome::NotSent(_) => self.wait(now, index, false),
             Outcome::Unsure(_) => {
                 self.stamped[index].mark_started();
@@ -242,34 +262,33 @@ impl PartitionSender {
             }
         }
         self.unstamp_unstarted();
+        if self.abandoned {
+            self.abandon();
+        }
+        // One that came back may be past its time, and its timer with it.
+        self.handle_timeout(now);
     }
 
     /// Expires what is older than the delivery time-out.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while self
-            .slots
-            .front()
-            .is_some_and(|slot| slot.opened_at() + self.delivery_timeout <= now)
-        {
-            let slot = self.slots.pop_front().expect("looked at just above");
-            slot.into_share()
-                .fail(DeliveryErrorKind::TimedOut, Persistence::NotPersisted);
-            self.report(SenderFailure::Abortable(DeliveryErrorKind::TimedOut));
-        }
+        self.expire_slots(now);
+        let mut recalled = false;
         for index in 0..self.stamped.len() {
             let stamped = &mut self.stamped[index];
-            if stamped.expired || stamped.opened_at + self.delivery_timeout > now {
-                continue;
-            }
+            let due = stamped.opened_at + self.delivery_timeout <= now;
             if stamped.ever_started {
-                // The frame goes its way and the batch is repeated until an answer settles what became of it; only the
-                // caller stops waiting. Failing it for good here would leave a hole in the sequences, or a duplicate.
-                stamped.expired = true;
-                stamped
-                    .share
-                    .fail(DeliveryErrorKind::TimedOut, Persistence::PossiblyPersisted);
-                self.report(SenderFailure::Abortable(DeliveryErrorKind::TimedOut));
-            } else if stamped.is_in_flight() {
+                if due && !stamped.expired {
+                    // The frame goes its way and the batch is repeated until an answer settles what became of it; only the
+                    // caller stops waiting. Failing it for good here would leave a hole in the sequences, or a duplicate.
+                    stamped.expired = true;
+                    stamped
+                        .share
+                        .fail(DeliveryErrorKind::TimedOut, Persistence::PossiblyPersisted);
+                    self.report(SenderFailure::Abortable(DeliveryErrorKind::TimedOut));
+                }
+            } else if stamped.is_in_flight() && (due || recalled) {
+                // What is behind it comes back too, or it would go out with a hole in front of it.
+                recalled = true;
                 let id = stamped.id;
                 self.events.push_back(SenderEvent::Recall(id));
             }
@@ -284,10 +303,13 @@ impl PartitionSender {
     /// True once, when this partition needs a new epoch (KIP-360) and everything stamped with the old one is answered. The
     /// engine then offers a newer identity to [`PartitionSender::poll_send`]. Only outside transactions.
     pub fn poll_bump(&mut self) -> bool {
-        if !self.bump_wanted || self.in_flight() > 0 {
+        if self.in_flight() > 0 || !self.is_stuck() {
             return false;
         }
-        self.bump_wanted = false;
+        let doubt = self.broken.take().and_then(|broken| broken.doubt);
+        if let Some(kind) = doubt {
+            self.give_up_unsure(&kind);
+        }
         self.unstamp_all();
         true
     }
@@ -299,14 +321,15 @@ impl PartitionSender {
         link: u64,
         current: ProducerIdentity,
     ) -> Option<SendBatch> {
+        self.expire_slots(now);
         let in_flight = self.in_flight();
-        if self.bump_wanted || (in_flight > 0 && self.link != link) {
+        if self.is_stuck() || (in_flight > 0 && self.link != link) {
             return None;
         }
         if self.stamped.len() > in_flight {
             return self.repeat(now, link, in_flight);
         }
-        if in_flight >= WINDOW
+        if self.broken.is_some()
             || !current.is_some()
             || !matches!(self.slots.front(), Some(Slot::Sealed { .. }))
         {
@@ -318,6 +341,9 @@ impl PartitionSender {
             }
             self.identity = current;
             self.sequence.reset();
+        }
+        if in_flight >= self.window() {
+            return None;
         }
         let Some(Slot::Sealed {
             sealed,
@@ -415,6 +441,37 @@ impl PartitionSender {
             .count()
     }
 
+    /// What goes next would follow a gap: only a new epoch helps.
+    fn is_stuck(&self) -> bool {
+        self.broken.as_ref().is_some_and(|broken| {
+            self.stamped
+                .front()
+                .is_none_or(|head| head.base >= broken.base)
+        })
+    }
+
+    fn window(&self) -> usize {
+        if self.known == Some(self.identity.producer_id) {
+            WINDOW
+        } else {
+            1
+        }
+    }
+
+    /// What was never handed to a link and is too old now never will be.
+    fn expire_slots(&mut self, now: Instant) {
+        while self
+            .slots
+            .front()
+            .is_some_and(|slot| slot.opened_at() + self.delivery_timeout <= now)
+        {
+            let slot = self.slots.pop_front().expect("looked at just above");
+            slot.into_share()
+                .fail(DeliveryErrorKind::TimedOut, Persistence::NotPersisted);
+            self.report(SenderFailure::Abortable(DeliveryErrorKind::TimedOut));
+        }
+    }
+
     fn next_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
@@ -436,155 +493,5 @@ impl PartitionSender {
             id: head.id,
             payload: head.payload(self.transactional),
         })
-    }
-
-    fn handle_answer(&mut self, now: Instant, index: usize, answer: ProduceAnswer) {
-        let transactional = self.transactional;
-        let recovery = match answer.error {
-            ErrorCode::NONE => Recovery::Ok,
-            error => recover(Operation::Produce { transactional }, error),
-        };
-        match recovery {
-            Recovery::Ok | Recovery::Duplicate => self.settle_acknowledged(index, answer),
-            Recovery::Retry | Recovery::RetrySoon | Recovery::FindCoordinator => {
-                self.wait(now, index, may_have_appended(answer.error));
-            }
-            Recovery::RefreshMetadata => {
-                self.events.push_back(SenderEvent::RefreshMetadata);
-                self.wait(now, index, may_have_appended(answer.error));
-            }
-            // Not the lowest: a batch before it failed, and this one only came too early.
-            Recovery::Sequence if index > 0 => self.wait(now, index, false),
-            Recovery::Sequence if !transactional && !self.stamped[index].unsure => {
-                // The broker has lost what came before (unclean election); the batch itself was refused, so it may go
-                // again under a new epoch, with everything behind it.
-                self.bump_wanted = true;
-                self.wait(now, index, false);
-            }
-            // One that may be in the log already is not split: its halves would not be recognised as repeated.
-            Recovery::Split if !self.stamped[index].unsure => self.split(now, index),
-            Recovery::Fatal(_) if transactional => {
-                self.report(SenderFailure::Fatal(answer.error));
-                self.fail(index, DeliveryErrorKind::Refused(answer.error));
-            }
-            _ => {
-                self.stamped[index].unsure |= may_have_appended(answer.error);
-                self.fail(index, DeliveryErrorKind::Refused(answer.error));
-            }
-        }
-    }
-
-    fn settle_acknowledged(&mut self, index: usize, answer: ProduceAnswer) {
-        if let Some(stamped) = self.stamped.remove(index) {
-            let known = |value: i64| (value >= 0).then_some(value);
-            stamped.share.settle(Ok((
-                known(answer.base_offset),
-                known(answer.log_append_time),
-            )));
-        }
-    }
-
-    /// The batch will be sent again, unless its transaction is being aborted.
-    fn wait(&mut self, now: Instant, index: usize, unsure: bool) {
-        let stamped = &mut self.stamped[index];
-        let delay = self.retry.delay(stamped.attempts, &mut self.rng);
-        stamped.wait_until(now + delay, unsure);
-        if self.abandoned
-            && let Some(stamped) = self.stamped.remove(index)
-        {
-            self.give_up(&stamped, DeliveryErrorKind::TransactionAborted);
-        }
-    }
-
-    fn give_up(&mut self, stamped: &Stamped, kind: DeliveryErrorKind) {
-        self.hole = true;
-        self.unresolved |= stamped.unsure;
-        stamped.share.fail(kind, stamped.persistence());
-    }
-
-    /// The broker refused the batch for good. What follows it cannot be in the log, and needs a new epoch to get there.
-    fn fail(&mut self, index: usize, kind: DeliveryErrorKind) {
-        let Some(stamped) = self.stamped.remove(index) else {
-            return;
-        };
-        self.give_up(&stamped, kind.clone());
-        if self.transactional {
-            self.report(SenderFailure::Abortable(kind));
-            return;
-        }
-        self.bump_wanted = true;
-        if stamped.unsure {
-            // The refused batch may be in the log after all, and so may the unsure ones behind it: under a new epoch they
-            // would be written a second time.
-            for index in (0..self.stamped.len()).rev() {
-                if self.stamped[index].unsure
-                    && let Some(behind) = self.stamped.remove(index)
-                {
-                    self.give_up(&behind, DeliveryErrorKind::TimedOut);
-                }
-            }
-        }
-    }
-
-    /// MESSAGE_TOO_LARGE: two halves take the place of the batch, with its sequences and its deadline.
-    fn split(&mut self, now: Instant, index: usize) {
-        let Some(halves) = self.stamped[index].sealed.split() else {
-            return self.fail(
-                index,
-                DeliveryErrorKind::Refused(ErrorCode::MESSAGE_TOO_LARGE),
-            );
-        };
-        let (first, second) = (BatchId(self.next_id()), BatchId(self.next_id()));
-        let Some(stamped) = self.stamped.remove(index) else {
-            return;
-        };
-        let [low, high] = stamped.split(halves, [first, second], now);
-        self.stamped.insert(index, high);
-        self.stamped.insert(index, low);
-    }
-
-    fn report(&mut self, failure: SenderFailure) {
-        if self.transactional && !self.abandoned {
-            self.events.push_back(SenderEvent::Failed(failure));
-        }
-    }
-
-    /// Batches at the end that were never offered to a socket go back to the unstamped ones: their sequences are free.
-    fn unstamp_unstarted(&mut self) {
-        if self.in_flight() > 0 {
-            return;
-        }
-        while self
-            .stamped
-            .back()
-            .is_some_and(|stamped| !stamped.ever_started)
-        {
-            let stamped = self.stamped.pop_back().expect("looked at just above");
-            self.sequence.rewind(stamped.base);
-            self.slots.push_front(Slot::Sealed {
-                sealed: stamped.sealed,
-                share: stamped.share,
-                opened_at: stamped.opened_at,
-            });
-        }
-    }
-
-    /// Everything stamped was refused: it goes back, to be stamped anew. What the caller has given up on is dropped.
-    fn unstamp_all(&mut self) {
-        while let Some(stamped) = self.stamped.pop_back() {
-            debug_assert!(
-                matches!(stamped.standing, Standing::Waiting { .. }),
-                "nothing is in flight"
-            );
-            if !stamped.expired {
-                self.slots.push_front(Slot::Sealed {
-                    sealed: stamped.sealed,
-                    share: stamped.share,
-                    opened_at: stamped.opened_at,
-                });
-            }
-        }
-        // The old identity is used no more, whatever the engine offers next.
-        self.identity = ProducerIdentity::NONE;
     }
 }

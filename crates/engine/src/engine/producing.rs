@@ -187,6 +187,8 @@ impl Engine {
             moved |= self.ask_identity(now, index);
             if touched || fresh {
                 moved |= self.send_batches(now, index);
+                // What had timed out is told instead of sent.
+                moved |= self.handle_sender_events(now, index);
             }
             self.reap_producer(index);
         }

@@ -32,9 +32,12 @@ impl ProducerCore {
         }
     }
 
-    pub(in crate::engine) fn handle_started(&mut self, parts: &[Part]) {
+    pub(in crate::engine) fn handle_started(&mut self, now: Instant, parts: &[Part]) {
         for part in parts {
-            self.partitions[part.slot].sender.handle_started(part.batch);
+            let sender = &mut self.partitions[part.slot].sender;
+            sender.handle_started(part.batch);
+            // It may have timed out between the look at the link and the first byte: no timer comes for it again.
+            sender.handle_timeout(now);
         }
     }
 
