@@ -101,7 +101,23 @@ impl Broker {
     /// The next thing to do with a connection, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.pump();
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front()?;
+        if let Output::Bytes { conn, bytes } = &output
+            && let Some(connection) = self.connections.get_mut(conn)
+        {
+            connection.unpolled -= bytes.len().min(connection.unpolled);
+            self.ready.insert(*conn);
+        }
+        Some(output)
+    }
+
+    /// Tells that a driver holds more unwritten bytes of a connection than it wants to: until it
+    /// takes that back, the connection's next request is not looked at.
+    pub fn set_congested(&mut self, conn: ConnectionId, congested: bool) {
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.congested = congested;
+            self.ready.insert(conn);
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called next.
@@ -109,11 +125,11 @@ impl Broker {
         self.cluster.timers.next()
     }
 
-    /// Bytes of this connection that wait behind the request being served: a driver with many of
-    /// them stops reading until that is answered.
+    /// Bytes of this connection that wait behind a request being served or answers to be written: a
+    /// driver with many of them stops reading.
     pub fn backlog(&self, conn: ConnectionId) -> usize {
         match self.connections.get(&conn) {
-            Some(connection) if connection.busy.is_some() => connection.buffer.len(),
+            Some(connection) if connection.is_waiting() => connection.buffer.len(),
             _ => 0,
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::limits::ANSWER_BYTES_WAITING_MAX;
+
 /// Names a connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
@@ -38,14 +40,25 @@ pub(crate) struct Connection {
     pub(crate) buffer: BytesMut,
     /// The request being served: like Kafka, the next is not looked at before its answer is queued.
     pub(crate) busy: Option<u64>,
+    /// Bytes of answers that were not polled yet.
+    pub(crate) unpolled: usize,
+    /// The driver has more to write than it wants to hold.
+    pub(crate) congested: bool,
 }
 
 impl Connection {
+    /// Whether its next request has to wait.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.busy.is_some() || self.congested || self.unpolled >= ANSWER_BYTES_WAITING_MAX
+    }
+
     pub(crate) fn new(node: i32) -> Self {
         Self {
             node,
             buffer: BytesMut::new(),
             busy: None,
+            unpolled: 0,
+            congested: false,
         }
     }
 }

@@ -77,7 +77,7 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
-        if connection.busy.is_some() {
+        if connection.is_waiting() {
             return;
         }
         let frame = match take_frame(&mut connection.buffer, frame_bytes_max) {
@@ -113,6 +113,9 @@ impl Broker {
 
     /// What the rules say of a request.
     fn decide(&mut self, node: i32, name: RequestName, frame: &Bytes) -> Option<Decision> {
+        if self.faults.is_empty() {
+            return None;
+        }
         let mut reader = Reader::new(frame);
         let header = decode_request_header(&mut reader);
         let client_id = header.as_ref().ok().and_then(|header| header.client_id);
@@ -296,6 +299,9 @@ impl Broker {
             return self.note(id, Outcome::AnswerLost);
         };
         self.note(id, Outcome::Answered(len));
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.unpolled += len;
+        }
         for bytes in parts {
             self.outputs.push_back(Output::Bytes { conn, bytes });
         }

@@ -143,6 +143,23 @@ fn a_large_record_goes_in_and_comes_out() {
 }
 
 #[test]
+fn a_client_that_asks_on_before_it_reads_gets_every_answer() {
+    let cluster = TestBroker::builder().start().unwrap();
+    cluster.with(|broker| broker.create_topic("t", 1));
+    let mut stream = connect(&cluster.bootstrap());
+    ask(&mut stream, 9, &produce(&vec![7; 1_000_000]), |_| ());
+    for _ in 0..40 {
+        send(&mut stream, 11, &fetch(0));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    let served = cluster.with(|broker| broker.history().applied(ApiKey::FETCH));
+    assert!(served < 40, "answers wait for their reader");
+    for _ in 0..40 {
+        assert!(receive(&mut stream).unwrap().len() > 1_000_000);
+    }
+}
+
+#[test]
 fn a_long_poll_ends_with_a_write_or_with_its_time() {
     let cluster = TestBroker::builder().start().unwrap();
     cluster.with(|broker| broker.create_topic("t", 1));

@@ -146,6 +146,10 @@ impl Faults {
             .collect()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// Whether any rule could meet requests of this API: if not, its body need not be looked at.
     pub(crate) fn watches(&self, subject: &Subject<'_>) -> bool {
         self.rules

@@ -149,10 +149,14 @@ async fn converse(
     loop {
         tokio::select! {
             answer = answers.recv() => {
-                if !write(&mut stream, &mut answers, answer).await? {
+                let (written, open) = write(&mut stream, &mut answers, answer).await?;
+                if !open {
                     return stream.shutdown().await;
                 }
-                backlog = shared.input(|state| state.broker.backlog(conn));
+                backlog = shared.input(|state| {
+                    state.written(conn, written);
+                    state.broker.backlog(conn)
+                });
             }
             read = stream.read_buf(&mut buffer), if backlog < BACKLOG_BYTES => {
                 if read? == 0 {
@@ -177,12 +181,13 @@ async fn converse(
     }
 }
 
-/// Writes an answer and all that wait behind it; false if the broker has closed the connection.
+/// Writes an answer and all that wait behind it; how many bytes, and whether the broker keeps the
+/// connection open.
 async fn write(
     stream: &mut TcpStream,
     answers: &mut mpsc::UnboundedReceiver<ToClient>,
     first: Option<ToClient>,
-) -> io::Result<bool> {
+) -> io::Result<(usize, bool)> {
     let mut parts: Vec<Bytes> = Vec::new();
     let mut next = first;
     let mut open = next.is_some();
@@ -196,6 +201,7 @@ async fn write(
         }
         next = answers.try_recv().ok();
     }
+    let total = parts.iter().map(Bytes::len).sum();
     let mut at = 0;
     while at < parts.len() {
         let slices: Vec<_> = parts[at..]
@@ -215,5 +221,5 @@ async fn write(
             parts[at].advance(written);
         }
     }
-    Ok(open)
+    Ok((total, open))
 }

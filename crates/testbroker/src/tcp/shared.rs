@@ -21,8 +21,18 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     pub(super) broker: Broker,
-    writers: BTreeMap<ConnectionId, mpsc::UnboundedSender<ToClient>>,
+    writers: BTreeMap<ConnectionId, Writer>,
 }
+
+/// The way to a connection's task.
+struct Writer {
+    sender: mpsc::UnboundedSender<ToClient>,
+    /// Bytes sent that way and not written yet.
+    unwritten: usize,
+}
+
+/// Bytes a connection's task may have before it; then its next request waits.
+const UNWRITTEN_MAX: usize = 8 * 1024 * 1024;
 
 /// What a connection's task has to write.
 pub(super) enum ToClient {
@@ -86,14 +96,10 @@ impl Shared {
         while let Some(output) = state.broker.poll_output() {
             // Without a writer the connection's task is gone and the bytes are lost with it.
             match output {
-                Output::Bytes { conn, bytes } => {
-                    if let Some(writer) = state.writers.get(&conn) {
-                        let _ = writer.send(ToClient::Bytes(bytes));
-                    }
-                }
+                Output::Bytes { conn, bytes } => state.send(conn, bytes),
                 Output::Close { conn } => {
                     if let Some(writer) = state.writers.remove(&conn) {
-                        let _ = writer.send(ToClient::Close);
+                        let _ = writer.sender.send(ToClient::Close);
                     }
                 }
             }
@@ -110,11 +116,37 @@ impl State {
         node: i32,
     ) -> Option<(ConnectionId, mpsc::UnboundedReceiver<ToClient>)> {
         let conn = self.broker.connect(now(), node)?;
-        // Unbounded, yet it holds little: the task that empties it is the one that reads the
-        // requests whose answers go in.
-        let (writer, reader) = mpsc::unbounded_channel();
-        self.writers.insert(conn, writer);
-        Some((conn, reader))
+        // Bounded by UNWRITTEN_MAX and one answer: behind that no request is looked at.
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.writers.insert(
+            conn,
+            Writer {
+                sender,
+                unwritten: 0,
+            },
+        );
+        Some((conn, receiver))
+    }
+
+    fn send(&mut self, conn: ConnectionId, bytes: Bytes) {
+        if let Some(writer) = self.writers.get_mut(&conn) {
+            writer.unwritten += bytes.len();
+            if writer.unwritten >= UNWRITTEN_MAX {
+                self.broker.set_congested(conn, true);
+            }
+            let _ = writer.sender.send(ToClient::Bytes(bytes));
+        }
+    }
+
+    /// A connection's task has written bytes.
+    pub(super) fn written(&mut self, conn: ConnectionId, bytes: usize) {
+        if let Some(writer) = self.writers.get_mut(&conn) {
+            let before = writer.unwritten;
+            writer.unwritten -= bytes.min(before);
+            if before >= UNWRITTEN_MAX && writer.unwritten < UNWRITTEN_MAX {
+                self.broker.set_congested(conn, false);
+            }
+        }
     }
 
     pub(super) fn disconnected(&mut self, conn: ConnectionId) {

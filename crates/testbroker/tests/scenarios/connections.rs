@@ -138,6 +138,41 @@ fn a_long_request_in_pieces_does_not_count_as_a_backlog() {
 }
 
 #[test]
+fn requests_wait_while_answers_pile_up() {
+    let config = BrokerConfig {
+        message_bytes_max: 40 << 20,
+        ..Default::default()
+    };
+    let mut cluster = Cluster::with_topic(config);
+    cluster
+        .write(plain(&["x".repeat(20 << 20).as_str()]))
+        .unwrap();
+    let conn = cluster.connect(1);
+    let whole = Asking {
+        partition_max_bytes: i32::MAX,
+        ..Default::default()
+    };
+    let request = encode_request(
+        &fetch_request(whole, 0),
+        ApiVersion(12),
+        CorrelationId(1),
+        None,
+    );
+    let request = request.unwrap().to_bytes().repeat(10);
+    cluster.broker.handle_bytes(cluster.now, conn, &request);
+    // 64 MiB of answers wait: the fourth was begun below that.
+    let applied = |cluster: &Cluster| cluster.broker.history().applied(ApiKey::FETCH);
+    assert_eq!(applied(&cluster), 4);
+    assert_eq!(cluster.broker.backlog(conn), request.len() * 6 / 10);
+    cluster.broker.set_congested(conn, true);
+    assert!(cluster.receive(conn).is_some());
+    assert_eq!(applied(&cluster), 4, "its driver has enough to write");
+    cluster.broker.set_congested(conn, false);
+    assert!(cluster.receive(conn).is_some());
+    assert_eq!(applied(&cluster), 10);
+}
+
+#[test]
 fn connections_are_counted() {
     let mut cluster = Cluster::new(BrokerConfig {
         connections_max: 2,
