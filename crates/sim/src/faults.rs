@@ -41,6 +41,8 @@ faults! {
     ErrorAnswered => "retriable error",
     /// A retriable error although the work was done.
     ErrorAfterApply => "applied, then answered with an error",
+    /// Records that the broker refuses for good.
+    SendRefused => "send refused",
     /// The answer comes after the client has given up.
     AnswerDelayed => "answer delayed",
     /// A connection cut at some byte on its way to the broker.
@@ -55,6 +57,8 @@ faults! {
     CoordinatorMoved => "coordinator moved",
     /// A node stops, and comes back.
     NodeDown => "node down",
+    /// The cluster finalizes the newer transaction protocol while clients work.
+    ProtocolRaised => "transaction version raised",
     /// Markers are held back.
     MarkersHeld => "markers held back",
     /// A send was dropped before it resolved.

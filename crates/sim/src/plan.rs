@@ -34,6 +34,17 @@ pub(crate) enum Blow {
     MoveCoordinator(Duration),
     StopNode(Duration),
     HoldMarkers(Duration),
+    /// The cluster finalizes the newer transaction protocol.
+    RaiseProtocol,
+}
+
+/// Which transaction protocol the cluster speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Old,
+    New,
+    /// The old one first, as after an upgrade of the brokers.
+    Raised,
 }
 
 /// A run, as its seed has drawn it.
@@ -63,14 +74,26 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(rng: &mut fastrand::Rng) -> Self {
-        let v2 = rng.bool();
+        let protocol = [
+            Protocol::Old,
+            Protocol::Old,
+            Protocol::New,
+            Protocol::New,
+            Protocol::Raised,
+        ][rng.usize(0..5)];
         let calm_at = MS * rng.u32(3_000..5_000);
         let broker = BrokerConfig {
             nodes: NODES,
             addresses: (1..=NODES).map(|node| (host(node), 9_092)).collect(),
-            emulate: if v2 { Emulate::V4_3 } else { Emulate::V3_9 },
-            transaction_version: if v2 { 2 } else { 0 },
-            marker_delay: MS * rng.u32(0..15),
+            emulate: match protocol {
+                Protocol::Old => Emulate::V3_9,
+                Protocol::New | Protocol::Raised => Emulate::V4_3,
+            },
+            transaction_version: if protocol == Protocol::New { 2 } else { 0 },
+            marker_delay: [Duration::ZERO, MS * rng.u32(1..15), MS * rng.u32(15..250)]
+                [rng.usize(0..3)],
+            // Batches larger than that are split.
+            message_bytes_max: [1 << 20, 5_000][rng.usize(0..2)],
             coordinator_load: Duration::ZERO,
             wall_clock_start: WALL_CLOCK_START,
             seed: rng.u64(..),
@@ -92,12 +115,12 @@ impl Plan {
         Self {
             broker,
             weather,
-            blows: blows(rng, calm_at, v2),
+            blows: blows(rng, calm_at, protocol),
             calm_at,
-            request_timeout: MS * rng.u32(400..1_500),
+            request_timeout: MS * rng.u32(250..1_500),
             operation_timeout: MS * rng.u32(3_000..8_000),
-            delivery_timeout: MS * [1_000, 4_000, 20_000][rng.usize(0..3)],
-            transaction_timeout: MS * [3_000, 60_000, 60_000][rng.usize(0..3)],
+            delivery_timeout: MS * [200, 1_000, 4_000, 20_000][rng.usize(0..4)],
+            transaction_timeout: MS * [700, 3_000, 60_000, 60_000][rng.usize(0..4)],
             linger: MS * rng.u32(0..8),
             batch_bytes_max,
             buffer_bytes_max: if rng.bool() { 0 } else { 1 << 20 },
@@ -127,7 +150,7 @@ impl Plan {
     }
 
     pub(crate) fn is_v2(&self) -> bool {
-        self.broker.transaction_version == 2
+        self.broker.emulate == Emulate::V4_3
     }
 }
 
@@ -140,28 +163,55 @@ pub(crate) fn node_of(host: &str) -> Option<i32> {
     host.strip_prefix("node-")?.parse().ok()
 }
 
-fn blows(rng: &mut fastrand::Rng, calm_at: Duration, v2: bool) -> Vec<(Duration, Blow)> {
-    let mut blows = Vec::new();
-    let add = |rng: &mut fastrand::Rng, blows: &mut Vec<(Duration, Blow)>, blow: Blow| {
-        blows.push((calm_at.mul_f64(rng.f64() * 0.95), blow));
+struct Blows {
+    calm_at: Duration,
+    blows: Vec<(Duration, Blow)>,
+}
+
+impl Blows {
+    fn add(&mut self, rng: &mut fastrand::Rng, blow: Blow) {
+        let at = self.calm_at.mul_f64(rng.f64() * 0.95);
+        self.blows.push((at, blow));
+    }
+}
+
+fn blows(rng: &mut fastrand::Rng, calm_at: Duration, protocol: Protocol) -> Vec<(Duration, Blow)> {
+    let mut blows = Blows {
+        calm_at,
+        blows: Vec::new(),
     };
-    for (api, fault, most) in lost_answers(v2) {
+    if protocol == Protocol::Raised {
+        blows.add(rng, Blow::RaiseProtocol);
+    }
+    let storm = [1, 1, 2, 4][rng.usize(0..4)];
+    for _ in 0..storm {
+        lost(rng, &mut blows, protocol);
+        answered(rng, &mut blows);
+        moved(rng, &mut blows);
+    }
+    let mut blows = blows.blows;
+    blows.sort_by_key(|(at, _)| *at);
+    blows
+}
+
+/// Answers, requests and connections are lost.
+fn lost(rng: &mut fastrand::Rng, blows: &mut Blows, protocol: Protocol) {
+    for (api, fault, most) in lost_answers(protocol) {
         for _ in 0..rng.u32(1..=most) {
             let blow = Blow::Rule(fault, Rule::on(api), Action::ApplyThenDrop);
-            add(rng, &mut blows, blow);
+            blows.add(rng, blow);
         }
     }
     if rng.bool() {
         // The first of all: later ones come only with a new producer.
         let rule = Rule::on(ApiKey::INIT_PRODUCER_ID).times(rng.u64(1..=3));
         let blow = Blow::Rule(Fault::InitAnswerLost, rule, Action::ApplyThenDrop);
-        blows.push((Duration::ZERO, blow));
+        blows.blows.push((Duration::ZERO, blow));
     }
     for _ in 0..rng.u32(1..6) {
         let rule = Rule::on(any_api(rng));
-        add(
+        blows.add(
             rng,
-            &mut blows,
             Blow::Rule(Fault::RequestLost, rule, Action::DropBeforeApply),
         );
     }
@@ -169,71 +219,70 @@ fn blows(rng: &mut fastrand::Rng, calm_at: Duration, v2: bool) -> Vec<(Duration,
         let late = MS * rng.u32(1..900);
         let api = [ApiKey::PRODUCE, ApiKey::END_TXN, ApiKey::TXN_OFFSET_COMMIT][rng.usize(0..3)];
         let action = Action::DropThenApply(late);
-        add(
-            rng,
-            &mut blows,
-            Blow::Rule(Fault::LateCopy, Rule::on(api), action),
-        );
+        blows.add(rng, Blow::Rule(Fault::LateCopy, Rule::on(api), action));
+    }
+    for _ in 0..rng.u32(3..20) {
+        let way = [Way::ToBroker, Way::ToClient][rng.usize(0..2)];
+        let most = [30, 300, 3_000][rng.usize(0..3)];
+        let after = rng.usize(0..most);
+        blows.add(rng, Blow::Cut(way, after));
+    }
+}
+
+/// Answers are errors, or late.
+fn answered(rng: &mut fastrand::Rng, blows: &mut Blows) {
+    for _ in 0..rng.u32(0..3) {
+        let topic = [BANK, ORDERS, INVOICES][rng.usize(0..3)];
+        let rule = Rule::on(ApiKey::PRODUCE).topic(topic);
+        let action = Action::Error(ErrorCode::INVALID_RECORD);
+        blows.add(rng, Blow::Rule(Fault::SendRefused, rule, action));
     }
     for _ in 0..rng.u32(2..10) {
         let (api, code) = retriable(rng);
         let rule = Rule::on(api).times(rng.u64(1..3));
-        add(
+        blows.add(
             rng,
-            &mut blows,
             Blow::Rule(Fault::ErrorAnswered, rule, Action::Error(code)),
         );
     }
     for _ in 0..rng.u32(0..3) {
         let action = Action::ApplyThenError(ErrorCode::REQUEST_TIMED_OUT);
         let rule = Rule::on(ApiKey::PRODUCE);
-        add(
-            rng,
-            &mut blows,
-            Blow::Rule(Fault::ErrorAfterApply, rule, action),
-        );
+        blows.add(rng, Blow::Rule(Fault::ErrorAfterApply, rule, action));
     }
     for _ in 0..rng.u32(0..4) {
         let action = Action::DelayAnswer(MS * rng.u32(5..2_500));
         let rule = Rule::on(any_api(rng));
-        add(
-            rng,
-            &mut blows,
-            Blow::Rule(Fault::AnswerDelayed, rule, action),
-        );
+        blows.add(rng, Blow::Rule(Fault::AnswerDelayed, rule, action));
     }
-    for _ in 0..rng.u32(3..20) {
-        let way = [Way::ToBroker, Way::ToClient][rng.usize(0..2)];
-        let most = [30, 300, 3_000][rng.usize(0..3)];
-        let after = rng.usize(0..most);
-        add(rng, &mut blows, Blow::Cut(way, after));
-    }
+}
+
+/// Leaders, coordinators, nodes and markers.
+fn moved(rng: &mut fastrand::Rng, blows: &mut Blows) {
     for _ in 0..rng.u32(1..6) {
-        add(rng, &mut blows, Blow::MoveLeader);
+        blows.add(rng, Blow::MoveLeader);
     }
     for _ in 0..rng.u32(1..5) {
         let load = MS * rng.u32(0..200);
-        add(rng, &mut blows, Blow::MoveCoordinator(load));
+        blows.add(rng, Blow::MoveCoordinator(load));
     }
     for _ in 0..rng.u32(0..3) {
         let down = MS * rng.u32(50..1_200);
-        add(rng, &mut blows, Blow::StopNode(down));
+        blows.add(rng, Blow::StopNode(down));
     }
     for _ in 0..rng.u32(0..3) {
         let held = MS * rng.u32(20..600);
-        add(rng, &mut blows, Blow::HoldMarkers(held));
+        blows.add(rng, Blow::HoldMarkers(held));
     }
-    blows.sort_by_key(|(at, _)| *at);
-    blows
 }
 
-fn lost_answers(v2: bool) -> Vec<(ApiKey, Fault, u32)> {
+fn lost_answers(protocol: Protocol) -> Vec<(ApiKey, Fault, u32)> {
     let mut lost = vec![
         (ApiKey::PRODUCE, Fault::ProduceAnswerLost, 4),
         (ApiKey::END_TXN, Fault::EndAnswerLost, 3),
         (ApiKey::TXN_OFFSET_COMMIT, Fault::OffsetsAnswerLost, 2),
     ];
-    if !v2 {
+    if protocol != Protocol::New {
         lost.push((
             ApiKey::ADD_PARTITIONS_TO_TXN,
             Fault::PartitionsAnswerLost,

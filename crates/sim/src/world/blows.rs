@@ -41,6 +41,10 @@ impl World {
                     self.put(at + down, Event::StartNode(node));
                 }
             }
+            Blow::RaiseProtocol => {
+                lock(&self.ledger).fired(Fault::ProtocolRaised);
+                self.broker.set_transaction_version(2);
+            }
             Blow::HoldMarkers(held) => {
                 lock(&self.ledger).fired(Fault::MarkersHeld);
                 self.broker.pause_markers(true);
