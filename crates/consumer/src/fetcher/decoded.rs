@@ -65,9 +65,6 @@ impl Fetcher {
             DecodeEnd::Unstable => self.back_off_if_repeated(&mut Waits::new(now), tp),
             DecodeEnd::Incomplete | DecodeEnd::Behind => {
                 partition.stalls += 1;
-                // Brokers before 0.10.1's rule, and some that are not Kafka, cut a batch short that is not the answer's
-                // first: the next time this one is.
-                partition.turn = 0;
                 if partition.stalls < STALLS_MAX {
                     return self.back_off_if_repeated(&mut Waits::new(now), tp);
                 }

@@ -89,7 +89,12 @@ impl Fetcher {
                 continue;
             }
             askable.fetches.entry(node).or_default().push(Candidate {
-                turn: partition.turn,
+                // Some brokers cut a batch short that is not the answer's first: the next time this one is.
+                turn: if partition.stalls > 0 {
+                    0
+                } else {
+                    partition.turn + 1
+                },
                 version: partition.version,
                 asked: FetchPartition {
                     tp: tp.clone(),

@@ -221,6 +221,21 @@ fn a_broker_that_does_not_cut_at_the_last_stable_offset_shows_us_no_open_transac
 }
 
 #[test]
+fn what_no_transaction_wrote_is_shown_wherever_the_last_stable_offset_is() {
+    // A broker may have read its last stable offset a moment before it read the log.
+    let mut world = committed();
+    let records = [
+        Spec::data(0, &["a"]).bytes(),
+        Spec::data(1, &["b"]).by(4).bytes(),
+    ];
+    world.step(milena_wire::messages::PartitionData {
+        last_stable_offset: 0,
+        ..data(0, &records)
+    });
+    assert_eq!(world.offsets(), [0, 1]);
+}
+
+#[test]
 fn an_abort_list_in_any_order_and_with_duplicates_hides_the_same() {
     // Redpanda does not sort it.
     let records = [
