@@ -14,5 +14,6 @@ mod offsets;
 mod order;
 mod pipeline;
 mod resolve;
+mod seek;
 mod spawned;
 mod tasks;

@@ -158,12 +158,15 @@ pub(crate) enum Popped {
 }
 
 impl ConsumerQueue {
-    pub(crate) fn push_batch(&self, version: u64, batch: FetchedBatch) {
+    /// False if the batch belongs to a time before the last seek: it was not taken, and its memory is to be released.
+    #[must_use]
+    pub(crate) fn push_batch(&self, version: u64, batch: FetchedBatch) -> bool {
+        let partition = batch.tp.clone();
         self.push(QueueEntry {
-            partition: batch.tp.clone(),
+            partition,
             version,
             content: Content::Batch(batch),
-        });
+        })
     }
 
     pub(crate) fn push_position(&self, partition: TopicPartition, version: u64, cursor: Cursor) {
@@ -191,9 +194,14 @@ impl ConsumerQueue {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    fn push(&self, entry: QueueEntry) {
+    /// False if the entry belongs to a time before the last seek, and was not taken.
+    fn push(&self, entry: QueueEntry) -> bool {
         let waker = {
             let mut inner = self.inner.lock();
+            let place = inner.partitions.get(&entry.partition);
+            if place.is_none_or(|place| place.version != entry.version) {
+                return false;
+            }
             let ahead = inner
                 .entries
                 .iter()
@@ -210,6 +218,7 @@ impl ConsumerQueue {
             inner.waker.take()
         };
         waker.into_iter().for_each(Waker::wake);
+        true
     }
 
     /// The next batch, or failure. Pops in the poll that returns it, so a dropped future loses nothing.
@@ -221,13 +230,6 @@ impl ConsumerQueue {
                 version,
                 content,
             } = entry;
-            if inner
-                .partitions
-                .get(&partition)
-                .is_none_or(|place| place.version != version)
-            {
-                continue;
-            }
             match content {
                 Content::Position(cursor) => inner.advance(&partition, version, cursor),
                 Content::Failed(error) => return Poll::Ready(Popped::Failed(partition, error)),
@@ -245,13 +247,22 @@ impl ConsumerQueue {
         Poll::Pending
     }
 
-    /// Sets where the user stands; the version that the seek's command carries.
-    pub(crate) fn seek(&self, partition: &TopicPartition, cursor: Option<Cursor>) -> u64 {
+    /// Sets where the user stands. The version that the seek's command carries, and the bytes of the batches that it has made
+    /// void: memory that only a release gives back to the fetcher.
+    pub(crate) fn seek(&self, partition: &TopicPartition, cursor: Option<Cursor>) -> (u64, usize) {
         let mut inner = self.inner.lock();
+        let mut bytes = 0;
+        inner.entries.retain(|entry| {
+            let void = entry.partition == *partition;
+            if let (true, Content::Batch(batch)) = (void, &entry.content) {
+                bytes += batch.bytes;
+            }
+            !void
+        });
         let place = inner.partitions.entry(partition.clone()).or_default();
         place.version += 1;
         place.cursor = cursor;
-        place.version
+        (place.version, bytes)
     }
 
     /// Where the user stands: after the last batch taken, and over whatever shows nothing behind it.

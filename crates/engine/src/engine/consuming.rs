@@ -53,7 +53,7 @@ impl Engine {
                 StartPosition::Cursor(cursor) => Some(cursor),
                 StartPosition::Earliest | StartPosition::Latest => None,
             };
-            versions.insert(partition.clone(), queue.seek(&partition, cursor));
+            versions.insert(partition.clone(), queue.seek(&partition, cursor).0);
             fetcher.assign(partition, start);
         }
         self.consumers.insert(
@@ -255,9 +255,12 @@ impl ConsumerCore {
         match event {
             FetchEvent::Batches { tp, batches } => {
                 let version = version(self, &tp);
-                batches
-                    .into_iter()
-                    .for_each(|batch| self.queue.push_batch(version, batch));
+                for batch in batches {
+                    let bytes = batch.bytes;
+                    if !self.queue.push_batch(version, batch) {
+                        self.fetcher.release(&tp, bytes);
+                    }
+                }
             }
             FetchEvent::Position { tp, cursor } => {
                 let version = version(self, &tp);

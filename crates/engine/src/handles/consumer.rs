@@ -394,10 +394,17 @@ impl Consumer {
     }
 
     pub(crate) fn seek_to(&self, partition: &TopicPartition, cursor: Cursor) {
-        let version = self.queue.seek(partition, Some(cursor));
-        self.handle.core.send(Command::Seek {
-            consumer: self.handle.index,
+        let (version, bytes) = self.queue.seek(partition, Some(cursor));
+        let (consumer, partition) = (self.handle.index, partition.clone());
+        let core = &self.handle.core;
+        core.send(Command::Release {
+            consumer,
             partition: partition.clone(),
+            bytes,
+        });
+        core.send(Command::Seek {
+            consumer,
+            partition,
             cursor,
             version,
         });
