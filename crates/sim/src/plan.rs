@@ -90,7 +90,7 @@ impl Plan {
                 Protocol::New | Protocol::Raised => Emulate::V4_3,
             },
             transaction_version: if protocol == Protocol::New { 2 } else { 0 },
-            marker_delay: [Duration::ZERO, MS * rng.u32(1..15), MS * rng.u32(15..250)]
+            marker_delay: [Duration::ZERO, MS * rng.u32(1..15), MS * rng.u32(15..80)]
                 [rng.usize(0..3)],
             // Batches larger than that are split.
             message_bytes_max: [1 << 20, 5_000][rng.usize(0..2)],

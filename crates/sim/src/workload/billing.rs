@@ -57,7 +57,7 @@ async fn build(app: &mut App, client: &ClientHandle) -> Option<Pipeline> {
         .from_partitions(partitions)
         .transactional_id(BILLING_ID)
         .step_records_max(app.rng.usize(1..30))
-        .transaction_steps_max(app.rng.usize(1..8))
+        .transaction_steps_max(app.rng.usize(4..16))
         .commit_interval(app.duration(Duration::from_millis(60)))
         .linger(app.plan.linger)
         .delivery_timeout(app.plan.delivery_timeout)
