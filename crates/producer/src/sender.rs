@@ -23,6 +23,9 @@ use stamped::Stamped;
 /// repeated batch is recognised (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
 pub const WINDOW: usize = 5;
 
+/// How long the first batch of a producer id may keep the window at one.
+const FIRST_ANSWER_WAIT: Duration = Duration::from_millis(100);
+
 /// A stamped batch's name within its partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BatchId(u64);
@@ -121,9 +124,10 @@ impl Slot {
 /// - The identity changes only when nothing is stamped with the old one.
 /// - After a failure one batch at a time goes, lowest sequence first, until none that failed waits.
 /// - What is in flight is on one link: a new leader gets nothing before the old one's answers are in.
-/// - Until a broker has acknowledged a batch of a producer id, one at a time goes: a partition that knows nothing of the
-///   producer takes any sequence for its first (`ProducerAppendInfo.checkSequence`), so the second batch would be written
-///   before a first one that was refused for the moment.
+/// - The first batch of a producer id goes alone, until it is acknowledged or has gone without an answer for
+///   100 ms: a partition that knows nothing of the producer takes any sequence for its first
+///   (`ProducerAppendInfo.checkSequence`), so a second batch would be written before a first one that was refused for the
+///   moment. A refusal comes at once; an answer that takes its time comes from a broker that has appended and waits.
 #[derive(Debug)]
 pub struct PartitionSender {
     transactional: bool,
@@ -307,9 +311,7 @@ impl PartitionSender {
             return false;
         }
         let doubt = self.broken.take().and_then(|broken| broken.doubt);
-        if let Some(kind) = doubt {
-            self.give_up_unsure(&kind);
-        }
+        self.give_up_overtaken(doubt);
         self.unstamp_all();
         true
     }
@@ -342,7 +344,7 @@ impl PartitionSender {
             self.identity = current;
             self.sequence.reset();
         }
-        if in_flight >= self.window() {
+        if in_flight >= self.window(now) {
             return None;
         }
         let Some(Slot::Sealed {
@@ -362,6 +364,7 @@ impl PartitionSender {
             opened_at,
             self.identity,
             base,
+            now,
         ));
         self.link = link;
         let stamped = self.stamped.back().expect("pushed just above");
@@ -387,6 +390,7 @@ impl PartitionSender {
         slot.into_iter()
             .chain(expiries)
             .chain(repeat)
+            .chain(self.opens_at())
             .filter(|at| *at > now)
             .min()
     }
@@ -450,12 +454,23 @@ impl PartitionSender {
         })
     }
 
-    fn window(&self) -> usize {
-        if self.known == Some(self.identity.producer_id) {
+    /// Nothing of the producer id was acknowledged yet.
+    fn is_blind(&self) -> bool {
+        self.known != Some(self.identity.producer_id)
+    }
+
+    fn window(&self, now: Instant) -> usize {
+        if !self.is_blind() || self.opens_at().is_some_and(|at| at <= now) {
             WINDOW
         } else {
             1
         }
+    }
+
+    /// When the window opens although nothing was acknowledged yet.
+    fn opens_at(&self) -> Option<Instant> {
+        let first = self.stamped.front().filter(|first| first.is_in_flight())?;
+        self.is_blind().then(|| first.sent_at + FIRST_ANSWER_WAIT)
     }
 
     /// What was never handed to a link and is too old now never will be.
@@ -484,7 +499,7 @@ impl PartitionSender {
             return None;
         }
         self.link = link;
-        head.send_again();
+        head.send_again(now);
         #[cfg(feature = "plants")]
         if crate::plants::is_planted(crate::plants::Plant::RetryTakesNewSequence) {
             head.base = self.sequence.take(head.sealed.record_count());

@@ -37,11 +37,19 @@ impl PartitionSender {
             }
             // Not the lowest: a batch before it failed, and this one only came too early.
             Recovery::Sequence if index > 0 => self.wait(now, index, false),
-            Recovery::Sequence if !transactional && !self.stamped[index].unsure => {
+            Recovery::Sequence if !transactional && self.may_go_again(index) => {
                 // The broker has lost what came before (unclean election); the batch itself was refused, so it may go
                 // again under a new epoch, with everything behind it.
                 self.break_at(self.stamped[index].base, None);
                 self.wait(now, index, false);
+            }
+            Recovery::Sequence if !transactional => {
+                // Sent again under a new epoch it would land behind the one that overtook it, or that may have.
+                let kind = DeliveryErrorKind::Refused(answer.error);
+                if let Some(stamped) = self.stamped.remove(index) {
+                    self.give_up(&stamped, kind.clone());
+                    self.break_at(stamped.base, Some(kind));
+                }
             }
             // One that may be in the log already is not split: its halves would not be recognised as repeated.
             Recovery::Split if !self.stamped[index].unsure => self.split(now, index),
@@ -56,10 +64,19 @@ impl PartitionSender {
         }
     }
 
+    /// Whether it is certain that neither the batch nor anything that was stamped after it is in the log.
+    fn may_go_again(&self, index: usize) -> bool {
+        let overtaken = self.stamped[index].overtaken;
+        !overtaken && !self.stamped.range(index..).any(|stamped| stamped.unsure)
+    }
+
     fn settle_acknowledged(&mut self, index: usize, answer: ProduceAnswer) {
         if let Some(stamped) = self.stamped.remove(index) {
             let known = |value: i64| (value >= 0).then_some(value);
             self.known = Some(self.identity.producer_id);
+            for before in self.stamped.range_mut(..index) {
+                before.overtaken = true;
+            }
             stamped.share.settle(Ok((
                 known(answer.base_offset),
                 known(answer.log_append_time),
@@ -94,7 +111,11 @@ impl PartitionSender {
         if self.transactional {
             self.report(SenderFailure::Abortable(kind));
         } else {
-            self.break_at(stamped.base, stamped.unsure.then_some(kind));
+            // Where nothing was acknowledged yet, what follows a refused batch may have been taken all the same.
+            self.break_at(
+                stamped.base,
+                (stamped.unsure || self.is_blind()).then_some(kind),
+            );
         }
     }
 
@@ -105,14 +126,23 @@ impl PartitionSender {
         }
     }
 
-    /// Behind a batch that may be in the log, those that are unsure may be there too: under a new epoch they would be written
-    /// a second time.
-    pub(super) fn give_up_unsure(&mut self, kind: &DeliveryErrorKind) {
-        for index in (0..self.stamped.len()).rev() {
-            if self.stamped[index].unsure
-                && let Some(stamped) = self.stamped.remove(index)
-            {
+    /// A new epoch is for what comes after everything that is in the log or may be. Behind a batch in doubt those that are
+    /// unsure may be there too, and would be written a second time; one that was overtaken would land behind what overtook
+    /// it, and so would, where nothing was acknowledged yet, one that stands before an unsure one.
+    pub(super) fn give_up_overtaken(&mut self, doubt: Option<DeliveryErrorKind>) {
+        let in_doubt = doubt.is_some();
+        let blind = self.is_blind();
+        let may_be_there = |stamped: &Stamped| in_doubt && stamped.unsure;
+        let last = self.stamped.iter().rposition(may_be_there);
+        let kind = doubt.unwrap_or(DeliveryErrorKind::Refused(
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ));
+        for (index, stamped) in std::mem::take(&mut self.stamped).into_iter().enumerate() {
+            let before = blind && last.is_some_and(|last| index < last);
+            if stamped.overtaken || before || may_be_there(&stamped) {
                 self.give_up(&stamped, kind.clone());
+            } else {
+                self.stamped.push_back(stamped);
             }
         }
     }

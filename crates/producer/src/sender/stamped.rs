@@ -20,6 +20,8 @@ pub(super) struct Stamped {
     identity: ProducerIdentity,
     pub(super) base: i64,
     pub(super) standing: Standing,
+    /// When it was handed to its link, the last time.
+    pub(super) sent_at: Instant,
     pub(super) attempts: u32,
     /// A byte of it was offered to a socket, in some attempt.
     pub(super) ever_started: bool,
@@ -27,6 +29,8 @@ pub(super) struct Stamped {
     pub(super) unsure: bool,
     /// The caller was told that it timed out.
     pub(super) expired: bool,
+    /// A later batch was acknowledged first: if the broker does not take this one for a repeated one, its place is gone.
+    pub(super) overtaken: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,7 @@ impl Stamped {
         opened_at: Instant,
         identity: ProducerIdentity,
         base: i64,
+        now: Instant,
     ) -> Self {
         Self {
             id,
@@ -52,10 +57,12 @@ impl Stamped {
             identity,
             base,
             standing: Standing::InFlight,
+            sent_at: now,
             attempts: 1,
             ever_started: false,
             unsure: false,
             expired: false,
+            overtaken: false,
         }
     }
 
@@ -81,7 +88,8 @@ impl Stamped {
         self.share.mark_started();
     }
 
-    pub(super) fn send_again(&mut self) {
+    pub(super) fn send_again(&mut self, now: Instant) {
+        self.sent_at = now;
         self.standing = Standing::InFlight;
         self.attempts = self.attempts.saturating_add(1);
     }
@@ -129,10 +137,12 @@ impl Stamped {
             identity: self.identity,
             base,
             standing: Standing::Waiting { until: now },
+            sent_at: now,
             attempts: self.attempts,
             ever_started: self.ever_started,
             unsure: self.unsure,
             expired: self.expired,
+            overtaken: self.overtaken,
         };
         [
             half(ids[0], low, low_share, self.base),

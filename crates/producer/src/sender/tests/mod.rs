@@ -3,6 +3,7 @@
 mod answers;
 mod ending;
 mod epoch;
+mod model;
 mod order;
 mod split;
 mod time;

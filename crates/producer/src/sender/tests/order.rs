@@ -40,6 +40,24 @@ fn until_the_first_acknowledgement_one_batch_at_a_time_goes() {
     assert_eq!(stamp(&harness.send()), (0, 1));
 }
 
+/// A broker that keeps its answer has appended and waits: the window opens without it.
+#[test]
+fn a_first_answer_that_is_withheld_opens_the_window() {
+    let mut harness = Harness::cold(false);
+    for _ in 0..6 {
+        harness.push(1);
+    }
+    let _first = harness.send();
+    assert!(harness.poll().is_none());
+    let opens = harness.sender.poll_timeout(harness.now).expect("a timer");
+    harness.now = opens;
+    let mut more = 0;
+    while harness.poll().is_some() {
+        more += 1;
+    }
+    assert_eq!(more, WINDOW - 1);
+}
+
 #[test]
 fn another_epoch_of_a_producer_that_is_known_has_the_whole_window() {
     let mut harness = Harness::warm(true);
