@@ -89,6 +89,14 @@ impl Coordinators {
         }
     }
 
+    /// The coordinator of `key` has done what it was asked to: the next time it has to be looked up, that may be at once, and
+    /// the waits between look-ups start from the shortest again.
+    pub fn confirm(&mut self, key: &CoordinatorKey) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.pace.confirm();
+        }
+    }
+
     /// The answer to a look-up of `key`. Gives the error if the broker refuses for good; the key then rests until it is
     /// wanted again.
     pub fn handle_response(

@@ -22,6 +22,12 @@ impl Pace {
         self.attempt = 0;
     }
 
+    /// What the last question brought has proved good: the next may be asked at once.
+    pub(crate) fn confirm(&mut self) {
+        self.restart();
+        self.not_before = None;
+    }
+
     /// A question is over.
     pub(crate) fn end(&mut self, now: Instant, retry: &Backoff, rng: &mut fastrand::Rng) {
         let calm = retry.max * CALM_AFTER_WAITS;

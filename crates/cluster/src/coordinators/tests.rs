@@ -301,3 +301,21 @@ fn the_key_not_wanted_for_longest_makes_room_for_a_new_one() {
     );
     assert!(!h.coordinators.entries.contains_key(&name(1)));
 }
+
+#[test]
+fn a_coordinator_that_has_proved_good_is_looked_up_again_at_once_and_one_that_has_not_is_waited_for()
+ {
+    let mut h = Harness::new();
+    h.look_up(&key(), 1);
+    h.coordinators.invalidate(&key(), NodeId(1));
+    assert_eq!(
+        h.ask(),
+        None,
+        "it never did anything: no second look-up at once"
+    );
+
+    h.look_up(&key(), 2);
+    h.coordinators.confirm(&key());
+    h.coordinators.invalidate(&key(), NodeId(2));
+    assert_eq!(h.ask(), Some(key()));
+}

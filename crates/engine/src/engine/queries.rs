@@ -440,6 +440,8 @@ impl Engine {
                 }),
             };
         }
+        self.coordinators
+            .confirm(&CoordinatorKey::Group(Arc::clone(group)));
         let found = partitions.iter().map(|partition| {
             let row = rows
                 .iter()

@@ -31,6 +31,7 @@ pub(super) struct Asked {
     pub(super) id: RequestId,
     kind: RequestKind,
     node: NodeId,
+    key: CoordinatorKey,
 }
 
 #[derive(Debug)]

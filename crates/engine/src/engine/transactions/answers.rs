@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use milena_cluster::{
-    CoordinatorKey, NodeId, Outcome, ProducerEpoch, ProducerId, ProducerIdentity, SendFailure,
+    CoordinatorKey, Outcome, ProducerEpoch, ProducerId, ProducerIdentity, SendFailure,
     TopicPartition,
 };
-use milena_producer::transaction::{Request, RequestId, RequestKind, Response};
+use milena_producer::transaction::{Request, RequestKind, Response};
 use milena_wire::ErrorCode;
 use milena_wire::messages::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, EndTxnResponse, InitProducerIdResponse,
@@ -48,7 +48,14 @@ impl Engine {
             {
                 Some((node, target)) => {
                     moved = true;
-                    self.submit_transaction_request(now, producer, id, node, target, request);
+                    let asked = Asked {
+                        producer,
+                        id,
+                        kind: kind_of(&request),
+                        node,
+                        key,
+                    };
+                    self.submit_transaction_request(now, asked, target, request);
                 }
                 None => still.push((id, key, request)),
             }
@@ -90,19 +97,17 @@ impl Engine {
     fn submit_transaction_request(
         &mut self,
         now: Instant,
-        producer: usize,
-        id: RequestId,
-        node: NodeId,
+        asked: Asked,
         target: Target,
         request: Request,
     ) {
+        let (producer, id) = (asked.producer, asked.id);
         let Some(transaction) = self.transaction(producer) else {
             return;
         };
-        transaction.node = Some(node);
+        transaction.node = Some(asked.node);
         let transactional = transaction.transactional_id();
         let timeout = transaction.manager.config().transaction_timeout;
-        let kind = kind_of(&request);
         let prepared: Prepared = match request {
             Request::InitProducerId { expected } => {
                 requests::init_producer_id(Some(transactional), expected, timeout)
@@ -124,12 +129,6 @@ impl Engine {
                 committing,
                 transaction_v2,
             } => requests::end_txn(transactional, identity, committing, transaction_v2),
-        };
-        let asked = Asked {
-            producer,
-            id,
-            kind,
-            node,
         };
         let call = self.call(now, prepared, Owner::Transaction(asked));
         if let Some(transaction) = self.transaction(producer) {
@@ -247,6 +246,11 @@ impl Engine {
             return;
         };
         transaction.node = Some(asked.node);
+        if let Outcome::Answered(response) = &outcome
+            && is_done(response)
+        {
+            self.coordinators.confirm(&asked.key);
+        }
         if matches!(outcome, Outcome::NotSent(SendFailure::NoRoute)) {
             self.metadata.request_refresh();
         }
@@ -254,6 +258,18 @@ impl Engine {
             transaction
                 .manager
                 .handle_completion(now, asked.id, outcome);
+        }
+    }
+}
+
+/// Whether the coordinator did what it was asked to.
+fn is_done(response: &Response) -> bool {
+    match response {
+        Response::InitProducerId { error, .. }
+        | Response::AddOffsets { error }
+        | Response::EndTxn { error, .. } => error.is_ok(),
+        Response::AddPartitions { results } | Response::TxnOffsetCommit { results } => {
+            results.iter().all(|(_, error)| error.is_ok())
         }
     }
 }
