@@ -10,7 +10,7 @@ use milena_wire::messages::{
 };
 use milena_wire::{ErrorCode, Uuid};
 
-use crate::cluster::{Cluster, Partition};
+use crate::cluster::{Cluster, Partition, is_legal_name};
 use crate::request::{Context, Reply};
 
 pub(crate) const CLUSTER_ID: &str = "milena-testbroker-0000";
@@ -86,11 +86,12 @@ fn asked_topic<'a>(
     };
     match asked.name {
         Some(name) if cluster.topics.get(name).is_some() => known_topic(cluster, context, name),
-        Some(name) => unknown(
+        Some(name) if is_legal_name(name) => unknown(
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             Some(name),
             Uuid::ZERO,
         ),
+        Some(name) => unknown(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(name), Uuid::ZERO),
         None => match cluster.topics.name_of(asked.topic_id) {
             Some(name) => known_topic(cluster, context, name),
             None => unknown(ErrorCode::UNKNOWN_TOPIC_ID, None, asked.topic_id),

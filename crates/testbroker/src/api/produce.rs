@@ -65,6 +65,10 @@ struct Write {
     verified: bool,
     /// The base offset, or why not.
     outcome: Result<i64, ErrorCode>,
+    /// Of a copy: the time-stamp of what was written before. Kafka answers it so.
+    append_time: i64,
+    /// -1 for what is refused before the log has looked at it.
+    log_start_offset: i64,
 }
 
 fn collect(
@@ -84,7 +88,7 @@ fn collect(
         let checked = match &name {
             None => Err(ErrorCode::UNKNOWN_TOPIC_ID),
             Some(name) => check(cluster, context, acks, name, data.index)
-                .and_then(|()| batch::of(cluster, context.version, data.records.as_ref())),
+                .and_then(|()| batch::of(context.version, data.records.as_ref())),
         };
         writes.push(Write {
             topic: name.clone().unwrap_or_else(|| topic.name.into()),
@@ -92,6 +96,8 @@ fn collect(
             outcome: checked.as_ref().map(|_| -1).map_err(|error| *error),
             batch: checked.ok(),
             verified: false,
+            append_time: -1,
+            log_start_offset: -1,
         });
     }
 }
@@ -116,47 +122,53 @@ fn append(cluster: &mut Cluster, context: &Context<'_>, write: &mut Write) {
     let Some(batch) = &write.batch else {
         return;
     };
-    let len = batch.bytes().len();
-    let config = &cluster.config;
-    let retention = config.retention_bytes;
-    let full = cluster.topics.log_bytes + len as u64 > config.log_bytes_max;
-    let checked = if len > config.message_bytes_max {
-        Err(ErrorCode::MESSAGE_TOO_LARGE)
-    } else if full {
-        Err(ErrorCode::KAFKA_STORAGE_ERROR)
-    } else {
-        cluster
-            .check_leader(context.node, &write.topic, write.index, -1)
-            .map(|_| ())
+    if let Err(error) = check_log(cluster, context, write, batch) {
+        write.outcome = Err(error);
+        return;
+    }
+    let retention = cluster.config.retention_bytes;
+    let topics = &mut cluster.topics;
+    let Some(partition) = topics.partition_mut(&write.topic, write.index) else {
+        return;
     };
-    let outcome = checked.and_then(|()| {
-        let topics = &mut cluster.topics;
-        let Some(partition) = topics.partition_mut(&write.topic, write.index) else {
-            return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-        };
-        let before = partition.log.bytes();
-        let appended = partition
-            .log
-            .append(batch, write.verified, partition.leader_epoch)?;
-        if let Some(bytes_max) = retention {
-            partition.log.retain_bytes(bytes_max);
+    let log = &mut partition.log;
+    let before = log.bytes();
+    let appended = batch::check(batch)
+        .and_then(|()| log.append(batch, write.verified, partition.leader_epoch));
+    if let Some(bytes_max) = retention {
+        log.retain_bytes(bytes_max);
+    }
+    write.log_start_offset = log.log_start_offset();
+    let after = log.bytes();
+    topics.log_bytes = topics.log_bytes + after - before;
+    write.outcome = appended.and_then(|appended| {
+        match appended.copy_of {
+            Some(timestamp) => write.append_time = timestamp,
+            None => cluster.wake(&write.topic, write.index),
         }
-        let after = partition.log.bytes();
-        topics.log_bytes = topics.log_bytes + after - before;
-        Ok(appended)
+        match context.shown_partition(&write.topic, write.index, ErrorCode::NONE) {
+            ErrorCode::NONE => Ok(appended.base_offset),
+            error => Err(error),
+        }
     });
-    write.outcome = match outcome {
-        Ok(appended) => {
-            if !appended.duplicate {
-                cluster.wake(&write.topic, write.index);
-            }
-            match context.shown_partition(&write.topic, write.index, ErrorCode::NONE) {
-                ErrorCode::NONE => Ok(appended.base_offset),
-                error => Err(error),
-            }
-        }
-        Err(error) => Err(error),
-    };
+}
+
+/// What is refused before the log looks at the batch's inside.
+fn check_log(
+    cluster: &Cluster,
+    context: &Context<'_>,
+    write: &Write,
+    batch: &BatchView,
+) -> Result<(), ErrorCode> {
+    cluster.check_leader(context.node, &write.topic, write.index, -1)?;
+    let len = batch.bytes().len();
+    if len > cluster.config.message_bytes_max {
+        return Err(ErrorCode::MESSAGE_TOO_LARGE);
+    }
+    if cluster.topics.log_bytes + len as u64 > cluster.config.log_bytes_max {
+        return Err(ErrorCode::KAFKA_STORAGE_ERROR);
+    }
+    batch.verify_crc().map_err(|_| ErrorCode::CORRUPT_MESSAGE)
 }
 
 fn answer(
@@ -208,8 +220,8 @@ fn partition_response<'a>(
         index: write.index,
         error_code: write.outcome.err().unwrap_or_default(),
         base_offset: write.outcome.unwrap_or(-1),
-        log_append_time_ms: -1,
-        log_start_offset: partition.map_or(-1, |found| found.log.log_start_offset()),
+        log_append_time_ms: write.append_time,
+        log_start_offset: write.log_start_offset,
         ..Default::default()
     };
     // KIP-951: the client need not ask for metadata to find the new leader.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub use coordinators::CoordinatorKind;
 pub(crate) use coordinators::Coordinators;
 pub(crate) use groups::{CommittedOffset, Groups, offsets_partition};
-pub(crate) use topics::{Partition, Topics};
+pub(crate) use topics::{Partition, Topics, is_legal_name};
 pub(crate) use transactions::{JoinMode, millis, offsets_participant};
 
 use crate::config::{BrokerConfig, Emulate};

@@ -239,7 +239,7 @@ impl Cluster {
 }
 
 /// `org.apache.kafka.common.internals.Topic.validate`.
-fn is_legal_name(name: &str) -> bool {
+pub(crate) fn is_legal_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     !name.is_empty() && name != "." && name != ".." && name.len() <= 249 && name.bytes().all(legal)
 }

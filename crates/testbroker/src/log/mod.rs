@@ -42,7 +42,8 @@ pub struct AbortedTransaction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub(crate) base_offset: i64,
-    pub(crate) duplicate: bool,
+    /// Time-stamp of the batch that this is a copy of; nothing was written then.
+    pub(crate) copy_of: Option<i64>,
 }
 
 impl PartitionLog {
@@ -91,10 +92,10 @@ impl PartitionLog {
         let header = batch.header();
         let transactional = batch.is_transactional();
         if header.producer_id >= 0 {
-            if let Some(base_offset) = self.producers.duplicate_of(header) {
+            if let Some((base_offset, timestamp)) = self.producers.duplicate_of(header) {
                 return Ok(Appended {
                     base_offset,
-                    duplicate: true,
+                    copy_of: Some(timestamp),
                 });
             }
             let open = self
@@ -123,7 +124,7 @@ impl PartitionLog {
         ));
         Ok(Appended {
             base_offset,
-            duplicate: false,
+            copy_of: None,
         })
     }
 

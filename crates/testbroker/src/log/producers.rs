@@ -38,6 +38,7 @@ struct BatchMeta {
     first_sequence: i32,
     last_sequence: i32,
     base_offset: i64,
+    timestamp: i64,
 }
 
 /// Kafka's `VerificationStateEntry`: while a lower sequence waits for its verification, higher
@@ -103,8 +104,9 @@ impl Producers {
         }
     }
 
-    /// The base offset of the remembered batch with exactly this epoch and range of sequences.
-    pub(crate) fn duplicate_of(&self, header: &BatchHeader) -> Option<i64> {
+    /// Base offset and time-stamp of the remembered batch with exactly this epoch and range of
+    /// sequences.
+    pub(crate) fn duplicate_of(&self, header: &BatchHeader) -> Option<(i64, i64)> {
         let state = self.states.get(&header.producer_id)?;
         if state.epoch != header.producer_epoch {
             return None;
@@ -116,7 +118,7 @@ impl Producers {
             .find(|batch| {
                 batch.first_sequence == header.base_sequence && batch.last_sequence == last_sequence
             })
-            .map(|batch| batch.base_offset)
+            .map(|batch| (batch.base_offset, batch.timestamp))
     }
 
     /// Whether a data batch may be appended now; changes nothing.
@@ -185,6 +187,7 @@ impl Producers {
             first_sequence: header.base_sequence,
             last_sequence: sequence::add(header.base_sequence, header.last_offset_delta),
             base_offset,
+            timestamp: header.max_timestamp,
         });
         if transactional && state.transaction_start.is_none() {
             state.transaction_start = Some(base_offset);

@@ -81,7 +81,13 @@ fn a_batch_that_contradicts_itself_is_refused() {
         "a marker"
     );
     let transactional = patched(plain(&["a"]), ATTRIBUTES, &[0, 0x10]);
-    assert_eq!(cluster.write(transactional), bad, "in nobody's transaction");
+    let nobodys = cluster.produce(1, 12, Some("x"), 0, transactional);
+    assert_eq!(nobodys, bad, "in a transaction, without a producer");
+    assert_eq!(
+        cluster.write(patched(plain(&["a"]), 7, &[5])),
+        bad,
+        "offsets start at 0"
+    );
     let zstd = || patched(own(), ATTRIBUTES, &[0, 4]);
     let unsupported = Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
     assert_eq!(cluster.produce(1, 6, None, 0, zstd()), unsupported);
@@ -193,6 +199,39 @@ fn the_last_five_batches_are_recognised_with_their_first_offset() {
         OUT_OF_ORDER
     );
     assert_eq!(cluster.broker.log("t", 0).unwrap().high_watermark(), 6);
+}
+
+#[test]
+fn a_copy_and_a_refusal_are_answered_in_kafkas_particulars() {
+    let mut cluster = Cluster::single();
+    let producer = producer(&mut cluster);
+    let mut answer = |records| {
+        cluster.ask(1, 9, &produce_request(None, 0, records), |response| {
+            let answer = &response.responses[0].partition_responses[0];
+            (
+                answer.base_offset,
+                answer.log_append_time_ms,
+                answer.log_start_offset,
+            )
+        })
+    };
+    let batch = || idempotent(producer, 0, &["a"]);
+    assert_eq!(answer(batch()), (0, -1, 0));
+    assert_eq!(
+        answer(batch()),
+        (0, 1_000, 0),
+        "the time-stamp of what was written before"
+    );
+    assert_eq!(
+        answer(idempotent(producer, 5, &["a"])),
+        (-1, -1, 0),
+        "refused by the log"
+    );
+    assert_eq!(
+        answer(Payload::default()),
+        (-1, -1, -1),
+        "refused before the log"
+    );
 }
 
 #[test]

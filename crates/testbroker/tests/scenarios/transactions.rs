@@ -326,7 +326,10 @@ fn a_transactional_batch_without_transactional_id_is_refused() {
     let producer = begin(&mut cluster);
     let batch = transactional(producer, 0, &["a"]);
     let refused = cluster.produce(1, PRODUCE_TV2, None, 0, batch);
-    assert_eq!(refused, Err(ErrorCode::INVALID_TXN_STATE));
+    assert_eq!(
+        refused,
+        Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    );
 }
 
 #[test]

@@ -78,7 +78,17 @@ pub(super) fn partition(
                 cluster.config.truncate_fetches,
             );
         }
-        Err(error) => read.error = error,
+        Err(error) => {
+            read.error = error;
+            // Kafka answers these two with an empty list whatever was asked.
+            let unknown = [
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                ErrorCode::UNKNOWN_TOPIC_ID,
+            ];
+            if unknown.contains(&error) {
+                read.aborted = Some(Vec::new());
+            }
+        }
     }
     read
 }

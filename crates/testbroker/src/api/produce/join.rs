@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use milena_wire::ErrorCode;
+use milena_wire::record::BatchView;
 
 use super::Write;
 use crate::cluster::{Cluster, JoinMode};
@@ -25,11 +26,18 @@ pub(super) fn join(
     transactional_id: Option<&str>,
     writes: &mut [Write],
 ) -> Joined {
-    let Some(identity) = identity_of(writes) else {
+    let batches = || writes.iter().filter_map(|write| write.batch.as_ref());
+    if !batches().any(BatchView::is_transactional) {
+        return Joined::Done;
+    }
+    let Some(id) = transactional_id else {
+        // Nobody whose transaction it could be.
+        for write in writes {
+            write.refuse(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+        }
         return Joined::Done;
     };
-    let Some(id) = transactional_id else {
-        // Nobody to ask: the append accepts only what continues an open transaction.
+    let Some(identity) = identity_of(writes) else {
         return Joined::Done;
     };
     let mode = JoinMode::of_produce(context.version);
@@ -63,7 +71,8 @@ pub(super) fn join(
 /// Whose transaction it is. A request of several producers is refused as a whole.
 fn identity_of(writes: &mut [Write]) -> Option<Identity> {
     let batches = writes.iter().filter_map(|write| write.batch.as_ref());
-    let transactional = batches.filter(|batch| batch.is_transactional());
+    let transactional =
+        batches.filter(|batch| batch.is_transactional() && batch.header().producer_id >= 0);
     let identities: BTreeSet<(i64, i16)> = transactional
         .map(|batch| (batch.header().producer_id, batch.header().producer_epoch))
         .collect();
