@@ -84,6 +84,14 @@ impl App {
         self.shared.start_client(self.plan.engine(), seed).1
     }
 
+    /// A client that sends what others wait for: the run is not done before its engine is.
+    pub(crate) fn sending_client(&mut self) -> ClientHandle {
+        let seed = self.rng.u64(..);
+        let (host, client) = self.shared.start_client(self.plan.engine(), seed);
+        self.ledger().sending_hosts.push(host);
+        client
+    }
+
     /// Runs `work` as a task of its own, with hands of its own.
     pub(crate) fn spawn<F>(&mut self, name: String, work: impl FnOnce(Self) -> F) -> Join<F::Output>
     where

@@ -71,6 +71,8 @@ faults! {
     CommitDropped => "future dropped: commit",
     /// An abort was dropped before it resolved.
     AbortDropped => "future dropped: abort",
+    /// A transaction by closure was dropped before it resolved.
+    ClosureDropped => "future dropped: transaction",
     /// A transaction was dropped without an end.
     TransactionDropped => "transaction dropped",
     /// A pipeline's next was dropped before it resolved.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use milena_engine::handles::Persistence;
 
+use crate::driver::HostId;
 use crate::faults::{Fault, Tally};
 
 /// What the application knows of a record.
@@ -73,6 +74,8 @@ pub(crate) struct Ledger {
     pub(crate) tally: Tally,
     /// Workloads that are done with sending.
     pub(crate) senders_left: usize,
+    /// Their engines. One may send on after the last delivery is heard of: a batch whose caller was told of its time-out.
+    pub(crate) sending_hosts: Vec<HostId>,
     pub(crate) pipeline_commits: u64,
     /// The faults are over; nobody drops anything any more.
     pub(crate) calm: bool,
@@ -111,6 +114,15 @@ impl Ledger {
             offset: None,
         });
         self.transactions.len() - 1
+    }
+
+    pub(crate) fn forget_sends_of(&mut self, transaction: usize) {
+        let of_it =
+            |sent: &&mut Sent| sent.transaction == Some(transaction) && sent.fate == Fate::Sending;
+        self.sent
+            .iter_mut()
+            .filter(of_it)
+            .for_each(|sent| sent.fate = Fate::NotAccepted);
     }
 
     pub(crate) fn fired(&mut self, fault: Fault) {

@@ -82,10 +82,10 @@ fn tell(seed: u64) -> ExitCode {
 
 fn print_row(report: &Report) {
     println!(
-        "seed {:>6}  {:016x}  TV{}  {:>5} records  {:>4} transactions ({:>4} committed)  {:>4} faults  {:>7.1} s  {:>7} events",
+        "seed {:>6}  {:016x}  {:<7}  {:>5} records  {:>4} transactions ({:>4} committed)  {:>4} faults  {:>7.1} s  {:>7} events",
         report.seed,
         report.trace_hash,
-        if report.transaction_v2 { 2 } else { 1 },
+        report.protocol,
         report.records,
         report.transactions,
         report.committed,

@@ -40,16 +40,27 @@ pub(crate) enum Blow {
 
 /// Which transaction protocol the cluster speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
+pub(crate) enum Protocol {
     Old,
     New,
     /// The old one first, as after an upgrade of the brokers.
     Raised,
 }
 
+impl Protocol {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Old => "TV1",
+            Self::New => "TV2",
+            Self::Raised => "TV1-TV2",
+        }
+    }
+}
+
 /// A run, as its seed has drawn it.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    pub(crate) protocol: Protocol,
     pub(crate) broker: BrokerConfig,
     pub(crate) weather: Weather,
     pub(crate) blows: Vec<(Duration, Blow)>,
@@ -74,13 +85,14 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(rng: &mut fastrand::Rng) -> Self {
-        let protocol = [
+        let protocols = [
             Protocol::Old,
-            Protocol::Old,
-            Protocol::New,
             Protocol::New,
             Protocol::Raised,
-        ][rng.usize(0..5)];
+            Protocol::Raised,
+            Protocol::Raised,
+        ];
+        let protocol = protocols[rng.usize(..protocols.len())];
         let calm_at = MS * rng.u32(3_000..5_000);
         let broker = BrokerConfig {
             nodes: NODES,
@@ -113,6 +125,7 @@ impl Plan {
         let senders = rng.u64(3..6);
         let batch_bytes_max = [1 << 10, 2 << 10, 16 << 10, 64 << 10][rng.usize(0..4)];
         Self {
+            protocol,
             broker,
             weather,
             blows: blows(rng, calm_at, protocol),
@@ -147,10 +160,6 @@ impl Plan {
             metadata_age_max: Duration::from_secs(3),
             ..EngineConfig::default()
         }
-    }
-
-    pub(crate) fn is_v2(&self) -> bool {
-        self.broker.emulate == Emulate::V4_3
     }
 }
 

@@ -61,8 +61,8 @@ pub struct Report {
     pub visits: u64,
     /// How long it took in virtual time.
     pub elapsed: Duration,
-    /// Whether the brokers spoke the newer transaction protocol.
-    pub transaction_v2: bool,
+    /// The transaction protocol that the brokers spoke: `TV1`, `TV2`, or one after the other.
+    pub protocol: &'static str,
     /// Promises that were broken; none in a good run.
     pub failures: Vec<String>,
     /// The run in words, if that was asked for.
@@ -89,7 +89,7 @@ pub fn run(seed: u64, options: Options) -> Report {
             faults: Tally::default(),
             visits: 0,
             elapsed: Duration::ZERO,
-            transaction_v2: false,
+            protocol: "",
             failures: vec![format!("panic: {text}")],
             lines: Vec::new(),
         }
@@ -157,9 +157,8 @@ impl Run {
         self.world.run_until(calm_at);
         self.world.calm_down();
         let bound = calm_at + LIVENESS_BOUND;
-        let ended = self.reach(bound, "the senders end", |run| {
-            lock(&run.world.ledger).senders_left == 0 && run.deliveries_left() == 0
-        }) && self.reach(bound, "the pipeline catches up", Self::has_caught_up)
+        let ended = self.reach(bound, "the senders end", Self::senders_ended)
+            && self.reach(bound, "the pipeline catches up", Self::has_caught_up)
             && self.wind_down(bound)
             && self.reach(bound, "the readers catch up", Self::readers_are_through);
         if ended {
@@ -191,6 +190,16 @@ impl Run {
             self.world.run_until(until);
         }
         true
+    }
+
+    fn senders_ended(&self) -> bool {
+        let ledger = lock(&self.world.ledger);
+        ledger.senders_left == 0
+            && self.deliveries_left() == 0
+            && ledger
+                .sending_hosts
+                .iter()
+                .all(|host| self.world.is_finished(*host))
     }
 
     fn deliveries_left(&self) -> usize {
@@ -288,7 +297,7 @@ impl Run {
             faults: ledger.tally,
             visits: self.world.visits,
             elapsed: self.world.elapsed(),
-            transaction_v2: self.world.plan.is_v2(),
+            protocol: self.world.plan.protocol.name(),
             failures: self.failures,
             lines: self.world.trace.into_lines(),
         }

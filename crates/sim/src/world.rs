@@ -155,6 +155,10 @@ impl World {
         self.tasks.retain(|_, task| !task.name.starts_with(prefix));
     }
 
+    pub(crate) fn is_finished(&self, host: HostId) -> bool {
+        !self.hosts.contains_key(&host)
+    }
+
     /// Engines that have not said that they are finished.
     pub(crate) fn hosts(&self) -> usize {
         self.hosts.len()

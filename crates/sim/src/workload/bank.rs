@@ -1,20 +1,26 @@
 //! A transactional producer whose transactions several tasks share; commits, aborts, and everything dropped midway.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use milena_engine::handles::{
     BeginError, CommitError, GroupMetadata, InitError, Position, Record, Transaction,
-    TransactionOutcome, TransactionSender, TransactionalProducer,
+    TransactionError, TransactionOutcome, TransactionSender, TransactionalProducer,
 };
 
 use super::orders::await_delivery;
 use crate::app::App;
+use crate::driver::lock;
 use crate::faults::Fault;
 use crate::ledger::{Ending, Fate};
 use crate::plan::{BANK, BANK_ID, BANK_PARTITIONS, MANUAL, ORDERS};
 
 const PACE: Duration = Duration::from_millis(60);
 const TASKS: u64 = 3;
+/// The numbers of senders that are closures begin here.
+const SENDERS_OF_CLOSURES: u64 = 1_000_000;
+/// Longer than any run.
+const FOREVER: Duration = Duration::from_secs(1_000_000);
 
 /// What becomes of the producer after a transaction.
 enum Next {
@@ -27,7 +33,13 @@ pub(crate) async fn run(mut app: App) {
     let mut producer = build(&mut app).await;
     for number in 0..app.plan.transactions {
         app.pause(PACE).await;
-        if let Next::Rebuild = one(&mut app, &mut producer, number).await {
+        let by_closure = app.plan.bank_zombie_at != Some(number) && app.rng.u32(0..5) == 0;
+        let next = if by_closure {
+            by_itself(&mut app, &mut producer).await
+        } else {
+            one(&mut app, &mut producer, number).await
+        };
+        if let Next::Rebuild = next {
             producer = build(&mut app).await;
         }
     }
@@ -36,7 +48,7 @@ pub(crate) async fn run(mut app: App) {
 
 async fn build(app: &mut App) -> TransactionalProducer {
     loop {
-        let client = app.client();
+        let client = app.sending_client();
         let built = client
             .transactional_producer(BANK_ID)
             .linger(app.plan.linger)
@@ -94,13 +106,73 @@ async fn one(app: &mut App, producer: &mut TransactionalProducer, number: u64) -
     }
 }
 
+/// A transaction that begins, ends and repeats itself: the work is a closure.
+async fn by_itself(app: &mut App, producer: &mut TransactionalProducer) -> Next {
+    let attempts = Arc::new(Mutex::new(Vec::new()));
+    let fails = app.rng.u32(0..4) == 0;
+    let mut hands = app.fork();
+    let work = |sender: TransactionSender| {
+        let entry = hands.ledger().begin();
+        lock(&attempts).push(entry);
+        let who = SENDERS_OF_CLOSURES + entry as u64;
+        let sent = send_some(hands.fork(), sender, who, entry);
+        async move {
+            sent.await;
+            if fails { Err(()) } else { Ok(()) }
+        }
+    };
+    let patience = if app.strikes(0.2) {
+        app.duration(Duration::from_millis(40))
+    } else {
+        FOREVER
+    };
+    let transaction = producer.transaction(work);
+    let outcome = app
+        .drop_after(Fault::ClosureDropped, patience, transaction)
+        .await;
+    app.shared
+        .say(|| format!("bank closure {attempts:?}: {outcome:?}"));
+    let attempts = std::mem::take(&mut *lock(&attempts));
+    // It is run again only after a definite abort.
+    for entry in &attempts {
+        let mut ledger = app.ledger();
+        ledger.transactions[*entry].ending = Ending::Aborted("by the closure".to_owned());
+        // A send that was dropped with its closure has accepted nothing.
+        ledger.forget_sends_of(*entry);
+    }
+    let Some(last) = attempts.last().copied() else {
+        return match outcome {
+            None | Some(Ok(())) => Next::GoOn,
+            Some(Err(_)) => Next::Rebuild,
+        };
+    };
+    match outcome {
+        Some(Ok(())) => {
+            let mut ledger = app.ledger();
+            ledger.transactions[last].commit_answered = true;
+            ledger.transactions[last].ending = Ending::Committed;
+            Next::GoOn
+        }
+        Some(Err(TransactionError::Work(()))) => Next::GoOn,
+        Some(Err(TransactionError::Begin(_))) => Next::Rebuild,
+        Some(Err(TransactionError::Commit(error))) => {
+            if !matches!(error, CommitError::Aborted { .. }) {
+                let violation = format!("a closure's commit: {error}");
+                app.ledger().violations.push(violation);
+            }
+            Next::Rebuild
+        }
+        Some(Err(_)) | None => resolve(app, producer, last).await,
+    }
+}
+
 /// A transaction, whatever it takes; `None` if this producer begins none any more.
 async fn begin<'p>(
     app: &mut App,
     producer: &'p mut TransactionalProducer,
 ) -> Option<Transaction<'p>> {
     // One that began and is dropped unseen is aborted by the next begin, and that is what this looks at.
-    while app.strikes(0.2) {
+    while app.strikes(0.4) {
         // A begin with nothing to settle takes one turn of the engine: what is to hit it must be quick.
         let most = [Duration::from_micros(100), Duration::from_millis(8)][app.rng.usize(0..2)];
         let patience = app.duration(most);

@@ -12,7 +12,7 @@ use crate::plan::{ORDERS, ORDERS_PARTITIONS};
 const PACE: Duration = Duration::from_millis(45);
 
 pub(crate) async fn run(mut app: App) {
-    let client = app.client();
+    let client = app.sending_client();
     let producer = client
         .producer()
         .linger(app.plan.linger)
