@@ -1,5 +1,6 @@
 //! Transactions that live and die with their futures.
 
+use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -282,7 +283,7 @@ impl<'p> Transaction<'p> {
     /// Dropped, the positions are in the transaction or not; commit waits until that is settled.
     pub async fn send_offsets(
         &self,
-        group: &GroupMetadata,
+        group: impl Borrow<GroupMetadata>,
         positions: impl IntoIterator<Item = Position>,
     ) -> Result<(), OffsetsError> {
         self.sender.send_offsets(group, positions).await
@@ -356,10 +357,10 @@ impl TransactionSender {
     /// As [`Transaction::send_offsets`].
     pub async fn send_offsets(
         &self,
-        group: &GroupMetadata,
+        group: impl Borrow<GroupMetadata>,
         positions: impl IntoIterator<Item = Position>,
     ) -> Result<(), OffsetsError> {
-        let answer = self.start_offsets(group, positions);
+        let answer = self.start_offsets(group.borrow(), positions);
         answer.await.unwrap_or(Err(OffsetsError::Closed))
     }
 
