@@ -22,7 +22,10 @@ async fn seeking_back_over_what_was_read_ahead_never_stops_the_reader(world: &Wo
     let mut reader = client.reader().assign([partition]).build().await?;
     for _ in 0..12 {
         let batch = reader.next_batch().await?;
-        assert_eq!(batch.records().next().map(|record| record.offset()), Some(0));
+        assert_eq!(
+            batch.records().next().map(|record| record.offset()),
+            Some(0)
+        );
         reader.seek(&topic.name, 0, 0);
     }
     let mut read = 0;
