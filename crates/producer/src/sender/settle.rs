@@ -74,13 +74,17 @@ impl PartitionSender {
         if let Some(stamped) = self.stamped.remove(index) {
             let known = |value: i64| (value >= 0).then_some(value);
             self.known = Some(self.identity.producer_id);
-            for before in self.stamped.range_mut(..index) {
-                before.overtaken = true;
-            }
+            self.mark_overtaken(index);
             stamped.share.settle(Ok((
                 known(answer.base_offset),
                 known(answer.log_append_time),
             )));
+        }
+    }
+
+    fn mark_overtaken(&mut self, index: usize) {
+        for before in self.stamped.range_mut(..index) {
+            before.overtaken = true;
         }
     }
 
@@ -108,6 +112,10 @@ impl PartitionSender {
             return;
         };
         self.give_up(&stamped, kind.clone());
+        if stamped.unsure && self.is_blind() {
+            // It may have been the first that the broker took.
+            self.mark_overtaken(index);
+        }
         if self.transactional {
             self.report(SenderFailure::Abortable(kind));
         } else {

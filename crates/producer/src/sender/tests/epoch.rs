@@ -114,3 +114,22 @@ fn after_a_new_epoch_one_at_a_time_goes_until_the_broker_knows_it() {
     harness.accept(&first);
     assert_eq!(stamp(&harness.send()), (1, 1));
 }
+
+/// A partition that knows nothing of the producer may have taken the second batch for its first.
+#[test]
+fn a_first_batch_that_may_have_been_overtaken_fails_instead_of_landing_behind() {
+    let mut harness = Harness::cold(false);
+    harness.push(1);
+    harness.push(1);
+    let first = harness.send();
+    harness.now += ms(100);
+    let second = harness.send();
+    harness.refuse(&first, ErrorCode::NOT_ENOUGH_REPLICAS);
+    harness.refuse(&second, ErrorCode::UNKNOWN_SERVER_ERROR);
+    let again = harness.send_later();
+    harness.refuse(&again, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    harness.bump();
+    assert!(harness.sender.is_drained());
+    assert_eq!(harness.failure(0).1, Persistence::NotPersisted);
+    assert_eq!(harness.failure(1).1, Persistence::PossiblyPersisted);
+}
