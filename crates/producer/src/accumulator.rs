@@ -348,3 +348,6 @@ impl TopicQueues {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
