@@ -3,7 +3,8 @@
 //! with AddOffsetsToTxn.
 //!
 //! Not done: group membership. A commit without generation (assigned consumers) is accepted; one
-//! with a generation is answered ILLEGAL_GENERATION, as by a group without members.
+//! with a generation is answered ILLEGAL_GENERATION or UNKNOWN_MEMBER_ID, as by a group without
+//! members.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,7 @@ use milena_wire::messages::{
 use crate::cluster::{
     Cluster, CommittedOffset, CoordinatorKind, JoinMode, offsets_participant, offsets_partition,
 };
+use crate::config::Emulate;
 use crate::limits::OFFSET_METADATA_BYTES_MAX;
 use crate::request::{Context, Reply};
 use crate::transaction::Identity;
@@ -94,7 +96,13 @@ fn check(
     };
     join(cluster, context, request, identity)?;
     if request.generation_id >= 0 {
-        return Err(ErrorCode::ILLEGAL_GENERATION);
+        // 3.9 makes the group first and then misses the member.
+        let known = cluster.groups.get(group).is_some();
+        return Err(if known || cluster.config.emulate == Emulate::V3_9 {
+            ErrorCode::UNKNOWN_MEMBER_ID
+        } else {
+            ErrorCode::ILLEGAL_GENERATION
+        });
     }
     let producers = cluster.groups.producers_mut(offsets_partition(group));
     producers.write_offsets(identity.producer_id, identity.epoch)

@@ -1,6 +1,6 @@
 //! Offsets in transactions.
 
-use milena_testbroker::BrokerConfig;
+use milena_testbroker::{BrokerConfig, Emulate};
 use milena_wire::ErrorCode;
 use milena_wire::messages::{OffsetFetchRequest, OffsetFetchRequestTopic};
 
@@ -111,21 +111,41 @@ fn records_and_offsets_of_a_transaction_are_decided_together() {
 }
 
 #[test]
-fn a_generation_that_nobody_has_is_illegal() {
+fn a_generation_that_nobody_has_is_refused() {
+    let refused = |cluster: &mut Cluster, producer, group| {
+        let mut request = offset_commit_request(producer, group, 7);
+        request.generation_id = 0;
+        cluster.ask(1, 4, &request, |response| {
+            response.topics[0].partitions[0].error_code
+        })
+    };
     let (mut cluster, producer) = cluster();
-    let node = 1;
-    let mut request = offset_commit_request(producer, "g", 7);
-    request.generation_id = 0;
-    let code = cluster.ask(node, 5, &request, |response| {
-        response.topics[0].partitions[0].error_code
-    });
-    assert_eq!(code, ErrorCode::ILLEGAL_GENERATION);
-    request.generation_id = -1;
-    request.group_id = "";
-    let code = cluster.ask(node, 5, &request, |response| {
-        response.topics[0].partitions[0].error_code
-    });
-    assert_eq!(code, ErrorCode::INVALID_GROUP_ID);
+    cluster.add_offsets(producer, "g");
+    assert_eq!(
+        refused(&mut cluster, producer, "g"),
+        ErrorCode::ILLEGAL_GENERATION
+    );
+    cluster.commit_offset(4, producer, "g", 7);
+    assert_eq!(
+        refused(&mut cluster, producer, "g"),
+        ErrorCode::UNKNOWN_MEMBER_ID
+    );
+    assert_eq!(
+        refused(&mut cluster, producer, ""),
+        ErrorCode::INVALID_GROUP_ID
+    );
+
+    let config = BrokerConfig {
+        emulate: Emulate::V3_9,
+        ..Default::default()
+    };
+    let mut cluster = Cluster::with_topic(config);
+    let producer = cluster.init(Some("x"), None).unwrap();
+    cluster.add_offsets(producer, "g");
+    assert_eq!(
+        refused(&mut cluster, producer, "g"),
+        ErrorCode::UNKNOWN_MEMBER_ID
+    );
 }
 
 #[test]
