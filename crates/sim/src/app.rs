@@ -22,6 +22,8 @@ pub(crate) struct App {
     ledger: Arc<Mutex<Ledger>>,
     stops: Arc<Mutex<Vec<StopHandle>>>,
     pub(crate) rng: fastrand::Rng,
+    /// The one client of all senders, in runs that have one.
+    shared_client: Option<ClientHandle>,
 }
 
 impl App {
@@ -38,6 +40,7 @@ impl App {
             ledger,
             stops,
             rng: fastrand::Rng::with_seed(seed),
+            shared_client: None,
         }
     }
 
@@ -49,6 +52,7 @@ impl App {
             ledger: Arc::clone(&self.ledger),
             stops: Arc::clone(&self.stops),
             rng: self.rng.fork(),
+            shared_client: self.shared_client.clone(),
         }
     }
 
@@ -86,10 +90,18 @@ impl App {
 
     /// A client that sends what others wait for: the run is not done before its engine is.
     pub(crate) fn sending_client(&mut self) -> ClientHandle {
+        if let Some(client) = &self.shared_client {
+            return client.clone();
+        }
         let seed = self.rng.u64(..);
         let (host, client) = self.shared.start_client(self.plan.engine(), seed);
         self.ledger().sending_hosts.push(host);
         client
+    }
+
+    /// From now on these hands, and those forked from them, send over one client.
+    pub(crate) fn share_client(&mut self) {
+        self.shared_client = Some(self.sending_client());
     }
 
     /// Runs `work` as a task of its own, with hands of its own.

@@ -77,6 +77,8 @@ pub(crate) struct Plan {
     pub(crate) senders: u64,
     pub(crate) records_each: u64,
     pub(crate) transactions: u64,
+    /// The senders share one client.
+    pub(crate) one_client: bool,
     /// The transaction in which another instance takes over.
     pub(crate) bank_zombie_at: Option<u64>,
     /// After so many steps another pipeline takes over while this one goes on.
@@ -141,6 +143,7 @@ impl Plan {
             senders,
             records_each: 560 / senders + rng.u64(0..40),
             transactions: rng.u64(14..22),
+            one_client: rng.bool(),
             bank_zombie_at: rng.bool().then(|| rng.u64(3..9)),
             pipeline_zombie_at: rng.bool().then(|| rng.u64(3..12)),
         }

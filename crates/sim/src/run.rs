@@ -133,8 +133,12 @@ impl Run {
             world.broker.create_topic(topic, partitions);
         }
         let mut app = App::new(shared, plan, ledger, Arc::clone(&stops), app_seed);
-        drop(app.spawn("orders".to_owned(), orders::run));
-        drop(app.spawn("bank".to_owned(), bank::run));
+        let mut senders = app.fork();
+        if app.plan.one_client {
+            senders.share_client();
+        }
+        drop(senders.spawn("orders".to_owned(), orders::run));
+        drop(senders.spawn("bank".to_owned(), bank::run));
         drop(app.spawn("billing".to_owned(), billing::run));
         for (name, isolation) in [
             (readers::COMMITTED, IsolationLevel::ReadCommitted),

@@ -43,7 +43,18 @@ pub(crate) async fn run(mut app: App) {
             producer = build(&mut app).await;
         }
     }
+    give_back(&mut app, &mut producer).await;
     app.ledger().senders_left -= 1;
+}
+
+/// A transaction begins only once nothing of the last one is left: no memory is in use then.
+async fn give_back(app: &mut App, producer: &mut TransactionalProducer) {
+    let begun = producer.begin().await.is_ok();
+    let bytes = producer.buffered_bytes();
+    if begun && bytes > 0 {
+        let violation = format!("{bytes} bytes are still charged to the transactional producer");
+        app.ledger().violations.push(violation);
+    }
 }
 
 async fn build(app: &mut App) -> TransactionalProducer {
@@ -212,7 +223,7 @@ async fn fill(app: &mut App, transaction: &Transaction<'_>, number: u64, entry: 
         if let Err(error) = transaction.send_offsets(&group, positions).await {
             app.ledger().transactions[entry]
                 .failed_send
-                .get_or_insert(format!("offsets: {error}"));
+                .get_or_insert_with(|| format!("offsets: {error}"));
         }
     }
     // Most commits come after the sends; some shut the gate before them.
