@@ -20,10 +20,10 @@ mod driver;
 pub use builder::{ClientBuilder, Security};
 pub use client::Client;
 pub use milena_engine::handles::{
-    Abort, AbortError, Acknowledged, Admin, AdminError, Advice, IntoPayload, Batch, BeginError,
-    BrokerAddress, Commit, CommitError, Compression, ConnectError, ConsumeError, Consumer,
-    ConsumerBuilder, Delivery, DeliveryError, DeliveryErrorKind, ErrorCode, FetchError, FlushError,
-    GroupMetadata, HeaderRef, InitError, IsolationLevel, NewTopic, OffsetsError, OutOfRange,
+    Abort, AbortError, Acknowledged, Admin, AdminError, Advice, Batch, BeginError, BrokerAddress,
+    Commit, CommitError, Compression, ConnectError, ConsumeError, Consumer, ConsumerBuilder,
+    Delivery, DeliveryError, DeliveryErrorKind, ErrorCode, FetchError, FlushError, GroupMetadata,
+    HeaderRef, InitError, IntoPayload, IsolationLevel, NewTopic, OffsetsError, OutOfRange,
     PartitionDescription, Persistence, Pipeline, PipelineBuilder, PipelineError, PipelineMetrics,
     Position, Producer, ProducerBuilder, QueryError, Record, RecordRef, Records, RunError,
     SendError, Start, Step, StepHandler, StopHandle, TopicDescription, Transaction,
