@@ -123,6 +123,16 @@ fn after_a_failure_the_lowest_goes_first_and_alone_with_the_bytes_it_had() {
 }
 
 #[test]
+fn a_failed_batch_whose_time_has_come_waits_for_those_in_flight() {
+    let (mut harness, sent) = Harness::idempotent(2);
+    harness.refuse(&sent[0], ErrorCode::NOT_ENOUGH_REPLICAS);
+    harness.now += ms(500);
+    assert!(harness.poll().is_none());
+    harness.refuse(&sent[1], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_eq!(harness.send().payload, sent[0].payload);
+}
+
+#[test]
 fn nothing_new_goes_while_a_failed_batch_waits() {
     let (mut harness, sent) = Harness::idempotent(2);
     harness.push(1);

@@ -64,6 +64,15 @@ fn a_begun_batch_times_out_as_possibly_persisted_and_is_still_repeated() {
 }
 
 #[test]
+fn a_time_out_is_told_once() {
+    let (mut harness, _) = Harness::transactional(1);
+    harness.pass(TIMEOUT);
+    assert_eq!(harness.events(), [abortable(TIMED_OUT)]);
+    harness.pass(TIMEOUT);
+    assert_eq!(harness.events(), []);
+}
+
+#[test]
 fn the_memory_of_a_batch_that_timed_out_stays_taken_until_it_is_answered() {
     let (mut harness, sent) = Harness::idempotent(1);
     harness.pass(TIMEOUT);
