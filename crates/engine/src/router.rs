@@ -131,6 +131,14 @@ impl Router {
         nodes: impl Iterator<Item = (NodeId, milena_cluster::BrokerAddress)>,
     ) {
         self.targets.set_nodes(nodes);
+        // Who waits for a broker that is gone must ask for another, and not find out when its patience is over.
+        let gone = self.waiting.keys().filter(|key| {
+            self.targets.address(key.0).is_none() && !self.by_target.contains_key(key)
+        });
+        let gone: Vec<_> = gone.copied().collect();
+        for key in gone {
+            self.fail_waiting(key, &SendFailure::NoRoute);
+        }
     }
 
     /// Sends `call` to `target` as soon as its link is ready.
@@ -221,7 +229,14 @@ impl Router {
                 return true;
             }
         }
-        self.links.values_mut().any(|entry| entry.link.recall(call))
+        self.links.values_mut().any(|entry| {
+            let recalled = entry.link.recall(call);
+            // A socket that finds nothing to write tells nobody: the next frame asks for its turn anew.
+            if recalled && !entry.link.wants_write() {
+                entry.transmitting = false;
+            }
+            recalled
+        })
     }
 
     pub(crate) fn read_buffer(&mut self, id: LinkId) -> Option<&mut BytesMut> {
@@ -304,7 +319,11 @@ impl Router {
     /// Closes the links that a consumer fetched over: nobody waits for what they still bring.
     pub(crate) fn close_fetches(&mut self, now: Instant, consumer: usize) {
         let own = |purpose: &Purpose| matches!(purpose, Purpose::Fetch { consumer: of, .. } if *of == consumer);
-        self.waiting.retain(|(_, purpose), _| !own(purpose));
+        let waiting = self.waiting.keys().filter(|(_, purpose)| own(purpose));
+        let waiting: Vec<_> = waiting.copied().collect();
+        for key in waiting {
+            self.fail_waiting(key, &SendFailure::Closed);
+        }
         let links = self.links.iter().filter(|(_, entry)| own(&entry.purpose));
         let ids: Vec<LinkId> = links.map(|(id, _)| *id).collect();
         for id in ids {
@@ -433,12 +452,7 @@ impl Router {
 
     fn connect(&mut self, now: Instant, target: Target, purpose: Purpose) {
         let Some(address) = self.targets.address(target) else {
-            let calls = self.waiting.remove(&(target, purpose)).unwrap_or_default();
-            self.outcomes.extend(
-                calls
-                    .into_iter()
-                    .map(|call| (call.id, Outcome::NotSent(SendFailure::NoRoute))),
-            );
+            self.fail_waiting((target, purpose), &SendFailure::NoRoute);
             return;
         };
         let address = match &self.config.address_map {
@@ -461,6 +475,15 @@ impl Router {
         self.by_target.insert((target, purpose), id);
         self.actions
             .push_back(Action::Connect { link: id, address });
+    }
+
+    fn fail_waiting(&mut self, key: (Target, Purpose), failure: &SendFailure) {
+        let calls = self.waiting.remove(&key).unwrap_or_default();
+        self.outcomes.extend(
+            calls
+                .into_iter()
+                .map(|call| (call.id, Outcome::NotSent(failure.clone()))),
+        );
     }
 
     fn shake(&mut self, now: Instant, id: LinkId) {
@@ -527,22 +550,15 @@ impl Router {
         let by_us = failure == SendFailure::Closed;
         self.lost |= !by_us;
         let was_ready = matches!(entry.stage, Stage::Ready(_));
-        if was_ready {
+        if was_ready && !by_us {
+            self.targets.lost(now, entry.target);
+        }
+        if !was_ready {
             if !by_us {
-                self.targets.lost(now, entry.target);
+                self.last_failure = Some(error.clone());
+                self.targets.failed(now, entry.target);
             }
-        } else {
-            self.last_failure = Some(error.clone());
-            self.targets.failed(now, entry.target);
-            let calls = self
-                .waiting
-                .remove(&(entry.target, entry.purpose))
-                .unwrap_or_default();
-            self.outcomes.extend(
-                calls
-                    .into_iter()
-                    .map(|call| (call.id, Outcome::NotSent(SendFailure::ConnectFailed))),
-            );
+            self.fail_waiting((entry.target, entry.purpose), &SendFailure::ConnectFailed);
         }
         let Remains { not_sent, unsure } = entry.link.into_remains();
         let others = |call: &CallId| *call != HANDSHAKE;
@@ -576,3 +592,6 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
