@@ -247,7 +247,8 @@ impl TransactionManager {
                 GaveUp::Pending
             }
             // A commit was given up or taken back before, and may yet turn out to be too far gone.
-            Phase::Aborting { abort, .. } if is_out => {
+            // Or one whose answer was lost was refused when it was repeated: only the answer to the abort settles it.
+            Phase::Aborting { abort, .. } if is_out || abort.trace.uncertain => {
                 if !mem::replace(&mut abort.trace.told, true) {
                     self.events.push_back(Event::Ended(Ending::Unknown));
                 }

@@ -343,6 +343,25 @@ fn a_commit_given_up_and_then_refused_is_resolved_as_aborted() {
 }
 
 #[test]
+fn a_commit_in_doubt_that_is_refused_and_given_up_is_not_called_aborted_yet() {
+    for version in [1, 2] {
+        let (mut rig, id, _) = Rig::ending(version, true);
+        rig.manager.handle_handed_over(id);
+        rig.complete(id, Outcome::Unsure(SendFailure::ConnectionClosed));
+        rig.answer(ErrorCode::TRANSACTION_ABORTABLE);
+        assert_eq!(rig.state(), State::Aborting);
+        rig.events();
+        assert_eq!(rig.manager.give_up(rig.now), GaveUp::Unknown);
+        assert_eq!(rig.events(), [Event::Ended(Ending::Unknown)]);
+        rig.succeed();
+        assert!(matches!(
+            rig.news()[..],
+            [.., Event::Resolved(Ending::Aborted(_))]
+        ));
+    }
+}
+
+#[test]
 fn a_timed_out_commit_on_tv2_is_told_as_timed_out() {
     let (mut rig, id, request) = Rig::ending(2, true);
     rig.sleep(TIMEOUT * 2);
