@@ -92,7 +92,8 @@ impl Completion {
         Poll::Ready(match &segment.settlement {
             Ok((base, timestamp)) => Ok(Acknowledged {
                 partition: self.partition,
-                offset: base.map(|base| base + i64::from(index - segment.first)),
+                // A broker may say any number; one that leaves no room for the records behind it says nothing.
+                offset: base.and_then(|base| base.checked_add(i64::from(index - segment.first))),
                 timestamp: *timestamp,
             }),
             Err(error) => Err(error.clone()),
@@ -208,6 +209,16 @@ mod tests {
                 timestamp: None
             }))
         );
+    }
+
+    #[test]
+    fn an_offset_that_no_log_can_have_is_none() {
+        let completion = Completion::new(0);
+        completion.settle(0, 2, Ok((Some(i64::MAX), None)));
+        let Poll::Ready(Ok(acknowledged)) = poll(&mut Delivery::new(completion, 1)) else {
+            panic!("it is settled");
+        };
+        assert_eq!(acknowledged.offset, None);
     }
 
     #[test]
