@@ -95,7 +95,10 @@ impl Step {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.state.settle(false);
+        if self.state.settle(false) {
+            // At once, and not when the pipeline is asked for the next step: readers of the output wait for it.
+            self.sender.abandon();
+        }
     }
 }
 
@@ -130,13 +133,16 @@ impl StepState {
         }
     }
 
-    fn settle(&self, done: bool) {
-        let waker = {
+    /// True if this was the first word, which counts.
+    fn settle(&self, done: bool) -> bool {
+        let (first, waker) = {
             let mut settled = self.settled.lock();
+            let first = settled.0.is_none();
             settled.0.get_or_insert(done);
-            settled.1.take()
+            (first, settled.1.take())
         };
         waker.into_iter().for_each(Waker::wake);
+        first
     }
 }
 
