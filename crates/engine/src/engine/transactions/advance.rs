@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use milena_producer::transaction::{AbortCause, Event, Failure, GaveUp, State};
 
-use super::core::outcome;
 use super::{Engine, Identity};
 use crate::handles::{
     AbortError, BeginError, CommitError, InitError, OffsetsError, TransactionOutcome,
@@ -76,8 +75,7 @@ impl Engine {
                 self.shut_gate(now, producer);
                 self.abandon_sends(now, producer);
             }
-            Event::Ended(ending) => transaction.end(ending),
-            Event::Resolved(ending) => transaction.outcome = Some(outcome(ending)),
+            Event::Ended(ending) | Event::Resolved(ending) => transaction.end(ending),
             Event::Fatal(cause) => {
                 transaction.fail_all(&cause);
                 self.shut_gate(now, producer);

@@ -72,7 +72,8 @@ impl Witness {
     }
 
     /// Ours, or something older, or something that tells nothing: a newer instance may have gone over our offsets.
-    fn judge(&self, answer: &QueryAnswer) -> TransactionOutcome {
+    /// `cause` is why the producer can do no more.
+    fn judge(&self, answer: &QueryAnswer, cause: FatalCause) -> TransactionOutcome {
         let (Some((_, ours)), QueryAnswer::Committed(found)) = (&self.offsets, answer) else {
             return TransactionOutcome::Unknown;
         };
@@ -91,11 +92,9 @@ impl Witness {
                     return TransactionOutcome::Committed;
                 }
                 Some(Some(position)) if position.cursor.position < offset.offset => {
-                    return TransactionOutcome::Aborted(AbortCause::Fatal(FatalCause::Fenced));
+                    return TransactionOutcome::Aborted(AbortCause::Fatal(cause));
                 }
-                Some(None) => {
-                    return TransactionOutcome::Aborted(AbortCause::Fatal(FatalCause::Fenced));
-                }
+                Some(None) => return TransactionOutcome::Aborted(AbortCause::Fatal(cause)),
                 _ => {}
             }
         }
@@ -136,8 +135,9 @@ impl Engine {
             return false;
         };
         transaction.witness.asking = None;
+        let cause = transaction.fatal().unwrap_or(FatalCause::Fenced);
         let outcome = match answer {
-            Ok(Ok(answer)) => transaction.witness.judge(&answer),
+            Ok(Ok(answer)) => transaction.witness.judge(&answer, cause),
             _ => TransactionOutcome::Unknown,
         };
         transaction.outcome = Some(outcome.clone());
