@@ -17,9 +17,10 @@ use crate::shared::ConsumerQueue;
 #[derive(Debug)]
 pub(crate) enum Command {
     OpenProducer {
+        producer: usize,
         settings: ProducerSettings,
         transactional: Option<TransactionConfig>,
-        reply: Reply<OpenedProducer>,
+        reply: Reply<Arc<Accumulator>>,
     },
     CloseProducer {
         producer: usize,
@@ -38,10 +39,11 @@ pub(crate) enum Command {
         command: TransactionCommand,
     },
     OpenConsumer {
+        consumer: usize,
         config: FetchConfig,
         partitions: Vec<(TopicPartition, StartPosition)>,
         queue: Arc<ConsumerQueue>,
-        reply: Reply<usize>,
+        reply: Reply<()>,
     },
     CloseConsumer {
         consumer: usize,
@@ -99,12 +101,6 @@ pub(crate) struct ProducerSettings {
     pub(crate) accumulator: AccumulatorConfig,
     pub(crate) delivery_timeout: Duration,
     pub(crate) request_bytes_max: usize,
-}
-
-#[derive(Debug)]
-pub(crate) struct OpenedProducer {
-    pub(crate) index: usize,
-    pub(crate) accumulator: Arc<Accumulator>,
 }
 
 /// Metadata says that a topic cannot be had.

@@ -30,6 +30,25 @@ pub struct EngineConfig {
     pub metadata_age_max: Duration,
 }
 
+/// Longer than anybody waits, and still a time that can be added to another: `Duration::MAX` would overflow every clock.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// `duration`, or the longest that can be reckoned with.
+pub(crate) fn bounded(duration: Duration) -> Duration {
+    duration.min(FAR)
+}
+
+impl EngineConfig {
+    pub(crate) fn bounded(self) -> Self {
+        Self {
+            connect_timeout: bounded(self.connect_timeout),
+            request_timeout: bounded(self.request_timeout),
+            metadata_age_max: bounded(self.metadata_age_max),
+            ..self
+        }
+    }
+}
+
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {

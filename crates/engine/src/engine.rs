@@ -52,7 +52,6 @@ pub struct Engine {
     producers: BTreeMap<usize, ProducerCore>,
     consumers: BTreeMap<usize, ConsumerCore>,
     queries: Queries,
-    next_index: usize,
     seen: Seen,
     shut_down_at: Option<Instant>,
     finished: bool,
@@ -90,6 +89,7 @@ enum Owner {
 
 impl Engine {
     pub(crate) fn new(config: EngineConfig, inbox: Arc<Inbox>, seed: u64) -> Self {
+        let config = config.bounded();
         let mut seeds = fastrand::Rng::with_seed(seed);
         let metadata = MetadataConfig {
             refresh_age: config.metadata_age_max,
@@ -107,7 +107,6 @@ impl Engine {
             queries: Queries::new(config.retry, seeds.u64(..)),
             seeds,
             config,
-            next_index: 0,
             seen: Seen::default(),
             shut_down_at: None,
             finished: false,
@@ -168,6 +167,8 @@ impl Engine {
             core.handle_timeout(now);
         }
         if self.shut_down_at.is_some_and(|at| at <= now) {
+            // What was offered to a socket, or answered, up to now must not be told as never sent.
+            self.dispatch_outcomes(now);
             self.producers.clear();
         }
     }
@@ -214,10 +215,11 @@ impl Engine {
     fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::OpenProducer {
+                producer,
                 settings,
                 transactional,
                 reply,
-            } => self.open_producer(settings, transactional, reply),
+            } => self.open_producer(producer, settings, transactional, reply),
             Command::CloseProducer { producer } => self.close_producer(now, producer),
             Command::WantTopic {
                 producer,
@@ -229,11 +231,12 @@ impl Engine {
                 self.handle_transaction_command(now, producer, command)
             }
             Command::OpenConsumer {
+                consumer,
                 config,
                 partitions,
                 queue,
                 reply,
-            } => self.open_consumer(config, partitions, queue, reply),
+            } => self.open_consumer(consumer, config, partitions, queue, reply),
             Command::CloseConsumer { consumer } => self.close_consumer(now, consumer),
             Command::Seek {
                 consumer,
@@ -385,6 +388,7 @@ impl Engine {
             Outcome::Answered((_, response)) => {
                 if let Some(error) = self.coordinators.handle_response(now, key, &response) {
                     self.refuse_parked(now, key, error);
+                    self.queries.refuse(key, error);
                 } else if self
                     .coordinators
                     .node(key)
@@ -459,9 +463,19 @@ impl Engine {
             .then_some(Target::Node(node))
     }
 
-    fn next_index(&mut self) -> usize {
-        self.next_index += 1;
-        self.next_index
+    /// The coordinator of `key` and the way there. One whose address nobody tells is asked for anew: metadata may never name
+    /// it, because it has stopped, and then another one coordinates.
+    fn coordinator_target(
+        &mut self,
+        key: &CoordinatorKey,
+    ) -> Option<(milena_cluster::NodeId, Target)> {
+        let node = self.coordinators.node(key)?;
+        let target = self.node_target(node);
+        if target.is_none() {
+            self.coordinators.invalidate(key, node);
+            self.metadata.request_refresh();
+        }
+        Some((node, target?))
     }
 
     fn shut_down(&mut self, now: Instant) {

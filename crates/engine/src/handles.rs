@@ -5,6 +5,7 @@ mod admin;
 mod client;
 mod consumer;
 mod error;
+mod names;
 mod pipeline;
 mod producer;
 mod transaction;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use milena_cluster::TopicPartition;
 use milena_consumer::{Cursor, FetchError, FetchedBatch};
-use milena_producer::sync::{AtomicBool, Mutex, Ordering};
+use milena_producer::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use milena_producer::{Accumulator, Clock};
 
 use crate::command::Command;
@@ -48,6 +48,7 @@ impl Inbox {
 pub(crate) struct Core {
     inbox: Arc<Inbox>,
     driver: Arc<dyn Driver>,
+    seats: AtomicUsize,
 }
 
 impl std::fmt::Debug for Core {
@@ -63,7 +64,18 @@ impl Core {
         Arc::new(Self {
             inbox: Arc::default(),
             driver,
+            seats: AtomicUsize::new(0),
         })
+    }
+
+    /// The place of a producer or consumer to be, closed by `close` when it is dropped: taken before the engine is asked to
+    /// open it, so that one whose making is given up half way does not stay open for ever.
+    pub(crate) fn seat(self: &Arc<Self>, close: fn(usize) -> Command) -> Seat {
+        Seat {
+            core: Arc::clone(self),
+            index: self.seats.fetch_add(1, Ordering::Relaxed),
+            close,
+        }
     }
 
     pub(crate) fn inbox(&self) -> Arc<Inbox> {
@@ -96,21 +108,34 @@ impl Clock for Core {
     }
 }
 
+/// What a producer or consumer is closed with; see [`Core::seat`].
+#[derive(Debug)]
+pub(crate) struct Seat {
+    core: Arc<Core>,
+    index: usize,
+    close: fn(usize) -> Command,
+}
+
+impl Seat {
+    /// Its name in commands, never used again.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.core.send((self.close)(self.index));
+    }
+}
+
 /// A producer, as its handles see it. Dropping the last handle closes it.
 #[derive(Debug)]
 pub(crate) struct ProducerShared {
     pub(crate) core: Arc<Core>,
-    pub(crate) index: usize,
+    pub(crate) seat: Seat,
     pub(crate) accumulator: Arc<Accumulator>,
     pub(crate) send_timeout: std::time::Duration,
-}
-
-impl Drop for ProducerShared {
-    fn drop(&mut self) {
-        self.core.send(Command::CloseProducer {
-            producer: self.index,
-        });
-    }
 }
 
 /// A consumer's output queue: the engine fills it, one handle empties it.

@@ -10,7 +10,7 @@ use crate::completion::Delivery;
 use crate::partitioner::partition_for_key;
 use crate::queue::PartitionQueue;
 use crate::record::Record;
-use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, RwLock};
 
 /// The length of a record batch's header, which the payload is sent behind.
 const BATCH_HEADER_BYTES: usize = 61;
@@ -59,6 +59,8 @@ pub struct Accumulator {
     /// `generation << 1 | open`. See [`Accumulator::open_gate`].
     gate: AtomicU64,
     closed: AtomicBool,
+    /// Senders that wait for room, in all queues.
+    waiting: Arc<AtomicUsize>,
     /// Slots of the queues that have news for the engine.
     announced: Mutex<Vec<usize>>,
 }
@@ -123,6 +125,7 @@ impl Accumulator {
             topics: RwLock::default(),
             gate: AtomicU64::new(u64::from(!transactional)),
             closed: AtomicBool::new(false),
+            waiting: Arc::default(),
             announced: Mutex::new(Vec::new()),
         }
     }
@@ -195,6 +198,13 @@ impl Accumulator {
         Some((self.budget.wait(slot, chunks), queue, wake))
     }
 
+    /// Whether any sender waits for room: then no open batch lingers, whichever partition it is for, because what it holds is
+    /// what the sender waits for.
+    #[must_use]
+    pub fn somebody_waits(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
     /// The opposite of [`Accumulator::wait_for_room`], once the record was appended or its sender gave up.
     pub fn stop_waiting(queue: &PartitionQueue) {
         queue.stop_waiting();
@@ -227,6 +237,7 @@ impl Accumulator {
             queues.push(Arc::new(PartitionQueue::new(
                 self.budget.register(),
                 number,
+                Arc::clone(&self.waiting),
             )));
         }
         let new = queues[known..].to_vec();

@@ -11,7 +11,7 @@ use crate::budget::Ticket;
 use crate::completion::{Completion, Delivery};
 use crate::error::{DeliveryError, DeliveryErrorKind, Persistence};
 use crate::record::Record;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 
 /// The bytes that a record may take more than `encoded_len` says, once it lands at another place of another batch: the
 /// varints of its offset and timestamp deltas.
@@ -23,6 +23,8 @@ pub struct PartitionQueue {
     slot: usize,
     partition: i32,
     inner: Mutex<Inner>,
+    /// Senders that wait for room in any queue of the accumulator.
+    waiting_anywhere: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
@@ -59,11 +61,12 @@ pub struct QueueView {
 }
 
 impl PartitionQueue {
-    pub(crate) fn new(slot: usize, partition: i32) -> Self {
+    pub(crate) fn new(slot: usize, partition: i32, waiting_anywhere: Arc<AtomicUsize>) -> Self {
         Self {
             slot,
             partition,
             inner: Mutex::new(Inner::default()),
+            waiting_anywhere,
         }
     }
 
@@ -189,14 +192,17 @@ impl PartitionQueue {
         }
     }
 
-    /// Counts a sender that waits here. True if the engine must be told: from now on nothing of this queue lingers.
+    /// Counts a sender that waits here. True if the engine must be told: from now on nothing lingers, in any queue.
     pub(crate) fn start_waiting(&self) -> bool {
+        // Before the announcement: the visit that it causes must see it.
+        self.waiting_anywhere.fetch_add(1, Ordering::AcqRel);
         let mut inner = self.inner.lock();
         inner.waiting += 1;
         inner.waiting == 1 && !std::mem::replace(&mut inner.announced, true)
     }
 
     pub(crate) fn stop_waiting(&self) {
+        self.waiting_anywhere.fetch_sub(1, Ordering::AcqRel);
         let mut inner = self.inner.lock();
         inner.waiting = inner.waiting.saturating_sub(1);
     }

@@ -38,12 +38,12 @@ pub(super) struct ConsumerCore {
 impl Engine {
     pub(super) fn open_consumer(
         &mut self,
+        index: usize,
         config: FetchConfig,
         partitions: Vec<(TopicPartition, StartPosition)>,
         queue: Arc<ConsumerQueue>,
-        reply: Reply<usize>,
+        reply: Reply<()>,
     ) {
-        let index = self.next_index();
         let mut fetcher = Fetcher::new(config, self.seeds.u64(..));
         let mut versions = BTreeMap::new();
         for (partition, start) in partitions {
@@ -64,7 +64,7 @@ impl Engine {
                 versions,
             },
         );
-        reply.send(index);
+        reply.send(());
     }
 
     pub(super) fn close_consumer(&mut self, now: Instant, consumer: usize) {

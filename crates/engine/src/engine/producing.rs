@@ -15,7 +15,7 @@ use milena_wire::{ErrorCode, Payload, Uuid};
 use super::requests::{self, ProducePart};
 use super::transactions::TransactionCore;
 use super::{Engine, Owner};
-use crate::command::{OpenedProducer, ProducerSettings, TopicUnavailable};
+use crate::command::{ProducerSettings, TopicUnavailable};
 use crate::reply::Reply;
 use crate::router::{CallId, CallOutcome, Purpose};
 
@@ -77,11 +77,11 @@ pub(super) enum Identity {
 impl Engine {
     pub(super) fn open_producer(
         &mut self,
+        index: usize,
         settings: ProducerSettings,
         transactional: Option<TransactionConfig>,
-        reply: Reply<OpenedProducer>,
+        reply: Reply<Arc<Accumulator>>,
     ) {
-        let index = self.next_index();
         let accumulator = Arc::new(Accumulator::new(
             settings.accumulator.clone(),
             transactional.is_some(),
@@ -113,7 +113,7 @@ impl Engine {
             unlingered: false,
         };
         self.producers.insert(index, core);
-        reply.send(OpenedProducer { index, accumulator });
+        reply.send(accumulator);
     }
 
     /// Its last handle is gone: what was accepted goes out, an open transaction is aborted, and then it goes too.
@@ -176,6 +176,9 @@ impl Engine {
                 continue;
             };
             let news = core.accumulator.take_announced();
+            if !news.is_empty() && core.accumulator.somebody_waits() {
+                core.mark_all_dirty();
+            }
             core.dirty.extend(news);
             let touched = !core.dirty.is_empty();
             while let Some(slot) = core.dirty.pop_first() {

@@ -100,6 +100,20 @@ impl Queries {
         self.open.values().map(due).min()
     }
 
+    /// Nobody coordinates the group for us, and asking on does not help.
+    pub(super) fn refuse(&mut self, key: &CoordinatorKey, error: ErrorCode) {
+        let CoordinatorKey::Group(refused) = key else {
+            return;
+        };
+        let about = |_: &u64, query: &mut Query| matches!(&query.kind, QueryKind::Committed { group, .. } if group == refused);
+        for (_, query) in self.open.extract_if(.., about) {
+            query.reply.send(Err(QueryError::Refused {
+                error,
+                message: None,
+            }));
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.open.clear();
     }
@@ -222,9 +236,7 @@ impl Engine {
     fn group_coordinator(&mut self, group: &Arc<str>) -> Option<Target> {
         let key = CoordinatorKey::Group(Arc::clone(group));
         self.coordinators.want(&key);
-        self.coordinators
-            .node(&key)
-            .and_then(|node| self.node_target(node))
+        self.coordinator_target(&key).map(|(_, target)| target)
     }
 
     /// The leader of the first of `partitions` that has one, and all of them that it leads.

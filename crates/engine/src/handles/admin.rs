@@ -8,6 +8,7 @@ use milena_cluster::BrokerAddress;
 use super::client::ClientHandle;
 use super::error::AdminError;
 use crate::command::{QueryAnswer, QueryKind};
+use crate::config::bounded;
 
 /// Administrative calls. Each waits at most [`Admin::timeout`] (default 15 s) and may be repeated.
 #[derive(Clone, Debug)]
@@ -83,7 +84,7 @@ impl Admin {
     /// How long each call may take.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = bounded(timeout);
         self
     }
 

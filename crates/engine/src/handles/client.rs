@@ -10,6 +10,7 @@ use super::pipeline::PipelineBuilder;
 use super::producer::ProducerBuilder;
 use super::transaction::TransactionalProducerBuilder;
 use crate::command::{Command, QueryAnswer, QueryKind};
+use crate::config::bounded;
 use crate::reply::reply;
 use crate::shared::Core;
 
@@ -88,7 +89,7 @@ impl ClientHandle {
         timeout: Duration,
     ) -> Result<QueryAnswer, QueryError> {
         let (reply, answer) = reply();
-        let deadline = self.core.driver().now() + timeout;
+        let deadline = self.core.driver().now() + bounded(timeout);
         self.core.send(Command::Query {
             kind,
             deadline,

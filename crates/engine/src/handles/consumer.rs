@@ -12,9 +12,11 @@ use milena_wire::record::{RecordIter, RecordRef};
 
 use super::client::ClientHandle;
 use super::error::{ConsumeError, QueryError};
+use super::names::is_topic_name;
 use crate::command::{Command, QueryAnswer, QueryKind};
+use crate::config::bounded;
 use crate::reply::reply;
-use crate::shared::{ConsumerQueue, Core, Popped};
+use crate::shared::{ConsumerQueue, Core, Popped, Seat};
 
 /// How long a question about offsets may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -181,7 +183,7 @@ impl ConsumerBuilder {
     /// How long a broker may wait for records before it answers an empty fetch. Default 500 ms.
     #[must_use]
     pub fn fetch_wait_max(mut self, wait: Duration) -> Self {
-        self.config.fetch_wait_max = wait;
+        self.config.fetch_wait_max = bounded(wait);
         self
     }
 
@@ -189,12 +191,23 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// [`ConsumeError`]: nothing assigned, no answer, or something that is not supported yet.
-    pub async fn build(self) -> Result<Consumer, ConsumeError> {
+    pub async fn build(mut self) -> Result<Consumer, ConsumeError> {
         if self.subscribed {
             return Err(QueryError::Invalid("groups with rebalancing are not supported yet, a later version of milena will bring them; assign partitions").into());
         }
         if self.partitions.is_empty() {
             return Err(QueryError::Invalid("no partition is assigned").into());
+        }
+        self.partitions.sort_unstable();
+        self.partitions.dedup();
+        let cannot_be = |partition: &TopicPartition| {
+            partition.partition < 0 || !is_topic_name(&partition.topic)
+        };
+        if self.partitions.iter().any(cannot_be) {
+            return Err(QueryError::Invalid(
+                "a partition is assigned that no topic can have: a number below zero, or no name for a topic",
+            )
+            .into());
         }
         let starts = match (self.start, &self.group) {
             (Start::Committed, None) => {
@@ -219,21 +232,20 @@ impl ConsumerBuilder {
         };
         let queue = Arc::new(ConsumerQueue::default());
         let (reply, answer) = reply();
+        let core = &self.client.core;
+        let seat = core.seat(|consumer| Command::CloseConsumer { consumer });
         let command = Command::OpenConsumer {
+            consumer: seat.index(),
             config: self.config.clone(),
             partitions: starts,
             queue: Arc::clone(&queue),
             reply,
         };
-        self.client.core.send(command);
-        let index = answer.await.map_err(|_| ConsumeError::Closed)?;
-        let handle = Arc::new(ConsumerShared {
-            core: Arc::clone(&self.client.core),
-            index,
-        });
+        core.send(command);
+        answer.await.map_err(|_| ConsumeError::Closed)?;
         Ok(Consumer {
             client: self.client,
-            handle,
+            seat,
             queue,
             group: self.group,
             partitions: self.partitions,
@@ -266,26 +278,12 @@ async fn committed_starts(
     Ok(committed.into_iter().map(start).collect())
 }
 
-/// Closes the consumer when the last of its handle and its batches is dropped.
-#[derive(Debug)]
-struct ConsumerShared {
-    core: Arc<Core>,
-    index: usize,
-}
-
-impl Drop for ConsumerShared {
-    fn drop(&mut self) {
-        self.core.send(Command::CloseConsumer {
-            consumer: self.index,
-        });
-    }
-}
-
-/// Reads assigned partitions, fetching ahead while the application works.
+/// Reads assigned partitions, fetching ahead while the application works. Dropped, it reads no more; batches that were taken
+/// stay as they are.
 #[derive(Debug)]
 pub struct Consumer {
     client: ClientHandle,
-    handle: Arc<ConsumerShared>,
+    seat: Seat,
     queue: Arc<ConsumerQueue>,
     group: Option<Arc<str>>,
     partitions: Vec<TopicPartition>,
@@ -375,7 +373,10 @@ impl Consumer {
 
     pub(crate) fn batch(&self, popped: Popped) -> Result<Batch, ConsumeError> {
         match popped {
-            Popped::Batch(inner) => Ok(Batch::new(inner, Arc::clone(&self.handle))),
+            Popped::Batch(inner) => {
+                let core = Arc::clone(&self.client.core);
+                Ok(Batch::new(inner, self.seat.index(), core))
+            }
             Popped::Failed(partition, error) => Err(ConsumeError::Fetch {
                 topic: partition.topic.to_string(),
                 partition: partition.partition,
@@ -395,8 +396,8 @@ impl Consumer {
 
     pub(crate) fn seek_to(&self, partition: &TopicPartition, cursor: Cursor) {
         let (version, bytes) = self.queue.seek(partition, Some(cursor));
-        let (consumer, partition) = (self.handle.index, partition.clone());
-        let core = &self.handle.core;
+        let (consumer, partition) = (self.seat.index(), partition.clone());
+        let core = &self.client.core;
         core.send(Command::Release {
             consumer,
             partition: partition.clone(),
@@ -436,14 +437,15 @@ impl Consumer {
 pub struct Batch {
     inner: FetchedBatch,
     skipped: usize,
-    handle: Arc<ConsumerShared>,
+    consumer: usize,
+    core: Arc<Core>,
 }
 
 /// The records of a [`Batch`], in order.
 pub type Records<'a> = std::iter::Skip<RecordIter<'a>>;
 
 impl Batch {
-    fn new(inner: FetchedBatch, handle: Arc<ConsumerShared>) -> Self {
+    fn new(inner: FetchedBatch, consumer: usize, core: Arc<Core>) -> Self {
         // A broker sends whole batches; the first may begin before the position that was asked for.
         let skipped = inner
             .records
@@ -453,7 +455,8 @@ impl Batch {
         Self {
             inner,
             skipped,
-            handle,
+            consumer,
+            core,
         }
     }
 
@@ -513,8 +516,8 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         let (partition, bytes) = (self.inner.tp.clone(), self.inner.bytes);
-        self.handle.core.send(Command::Release {
-            consumer: self.handle.index,
+        self.core.send(Command::Release {
+            consumer: self.consumer,
             partition,
             bytes,
         });

@@ -9,10 +9,12 @@ use milena_producer::{
     Accumulator, AccumulatorConfig, Delivery, PartitionQueue, Record, Refused, Ticket,
 };
 
+use milena_wire::ErrorCode;
 use milena_wire::record::Compression;
 
 use super::client::ClientHandle;
 use super::error::{FlushError, InitError, SendError, TrySendError};
+use super::names::is_topic_name;
 use super::wait::until;
 use crate::command::{Command, ProducerSettings};
 use crate::reply::reply;
@@ -62,7 +64,7 @@ macro_rules! producer_settings {
             /// batch leaves earlier when it is full, on a flush or commit, or when a sender waits for room. Default 5 ms.
             #[must_use]
             pub fn linger(mut self, linger: Duration) -> Self {
-                self.settings.linger = linger;
+                self.settings.linger = $crate::config::bounded(linger);
                 self
             }
 
@@ -94,14 +96,14 @@ macro_rules! producer_settings {
             /// `producer.id.expiration.ms`: past that they no longer recognise a repeated batch. Default 120 s.
             #[must_use]
             pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
-                self.settings.delivery_timeout = timeout;
+                self.settings.delivery_timeout = $crate::config::bounded(timeout);
                 self
             }
 
             /// How long a send may wait for room or for the topic's metadata. Default 60 s.
             #[must_use]
             pub fn send_timeout(mut self, timeout: Duration) -> Self {
-                self.settings.send_timeout = timeout;
+                self.settings.send_timeout = $crate::config::bounded(timeout);
                 self
             }
         }
@@ -149,16 +151,20 @@ pub(crate) async fn open(
         delivery_timeout: settings.delivery_timeout,
         request_bytes_max: settings.request_bytes_max,
     };
+    let seat = client
+        .core
+        .seat(|producer| Command::CloseProducer { producer });
     client.core.send(Command::OpenProducer {
+        producer: seat.index(),
         settings: command_settings,
         transactional,
         reply,
     });
-    let opened = answer.await.map_err(|_| InitError::Closed)?;
+    let accumulator = answer.await.map_err(|_| InitError::Closed)?;
     Ok(Arc::new(ProducerShared {
         core: Arc::clone(&client.core),
-        index: opened.index,
-        accumulator: opened.accumulator,
+        seat,
+        accumulator,
         send_timeout: settings.send_timeout,
     }))
 }
@@ -192,10 +198,13 @@ impl Producer {
     pub fn try_send(&self, record: &Record<'_>) -> Result<Delivery, TrySendError> {
         match append(&self.shared, record, 0, &mut None) {
             Ok(delivery) => Ok(delivery),
+            Err(Refused::UnknownTopic) if !is_topic_name(record.topic()) => {
+                Err(TrySendError::Refused(no_such_name(record)))
+            }
             Err(Refused::UnknownTopic) => {
                 let (reply, _) = reply();
                 self.shared.core.send(Command::WantTopic {
-                    producer: self.shared.index,
+                    producer: self.shared.seat.index(),
                     topic: record.topic().into(),
                     reply,
                 });
@@ -224,7 +233,7 @@ impl Producer {
     pub async fn flush(&self) -> Result<(), FlushError> {
         let (reply, answer) = reply();
         self.shared.core.send(Command::Flush {
-            producer: self.shared.index,
+            producer: self.shared.seat.index(),
             reply,
         });
         let completions = answer.await.map_err(|_| FlushError::Closed)?;
@@ -289,10 +298,13 @@ async fn send_slowly(
     let mut in_line: Option<InLine> = None;
     loop {
         match refused {
+            Refused::UnknownTopic if !is_topic_name(record.topic()) => {
+                return Err(no_such_name(record));
+            }
             Refused::UnknownTopic => {
                 let (reply, mut answer) = reply();
                 shared.core.send(Command::WantTopic {
-                    producer: shared.index,
+                    producer: shared.seat.index(),
                     topic: record.topic().into(),
                     reply,
                 });
@@ -338,6 +350,13 @@ async fn send_slowly(
         // Its place in line goes with the ticket.
         ticket = None;
         in_line = None;
+    }
+}
+
+fn no_such_name(record: &Record<'_>) -> SendError {
+    SendError::Topic {
+        topic: record.topic().to_owned(),
+        error: ErrorCode::INVALID_TOPIC_EXCEPTION,
     }
 }
 

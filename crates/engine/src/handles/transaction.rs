@@ -19,6 +19,7 @@ use super::consumer::{GroupMetadata, Position};
 use super::error::{AbortError, BeginError, CommitError, InitError, OffsetsError, SendError};
 use super::producer::{Settings, open, producer_settings, send};
 use crate::command::{Command, TransactionCommand, Waiting};
+use crate::config::bounded;
 use crate::reply::{Answer, Gone, reply};
 use crate::shared::ProducerShared;
 
@@ -65,14 +66,14 @@ impl TransactionalProducerBuilder {
     /// read_committed wait that long for a producer that has died. Default 60 s; brokers allow 15 min by default.
     #[must_use]
     pub fn transaction_timeout(mut self, timeout: Duration) -> Self {
-        self.transaction_timeout = timeout;
+        self.transaction_timeout = bounded(timeout);
         self
     }
 
     /// How long building, begin, send_offsets, commit, abort and resolve may take, each. Default 60 s.
     #[must_use]
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
-        self.operation_timeout = timeout;
+        self.operation_timeout = bounded(timeout);
         self
     }
 
@@ -222,7 +223,7 @@ fn call<T>(
         deadline: since + timeout,
     };
     shared.core.send(Command::Transaction {
-        producer: shared.index,
+        producer: shared.seat.index(),
         command: command(waiting),
     });
     answer
@@ -401,7 +402,7 @@ impl TransactionSender {
 
     fn command(&self, command: TransactionCommand) {
         self.shared.core.send(Command::Transaction {
-            producer: self.shared.index,
+            producer: self.shared.seat.index(),
             command,
         });
     }

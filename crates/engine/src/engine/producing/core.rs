@@ -61,6 +61,8 @@ impl ProducerCore {
 
     pub(in crate::engine) fn poll_timeout(&self) -> Option<Instant> {
         let identity = match &self.identity {
+            // Nothing is asked for while nothing is to be stamped: a time that passes meanwhile is nobody's.
+            Identity::Idempotent(_) if self.is_drained() => None,
             Identity::Idempotent(identity) => identity.poll_timeout(),
             Identity::Transactional(transaction) => transaction.poll_timeout(),
         };
@@ -195,7 +197,7 @@ impl ProducerCore {
         } else {
             (
                 partition.sender.room(),
-                lingered || view.waiting || self.unlingered,
+                lingered || self.accumulator.somebody_waits() || self.unlingered,
             )
         };
         for batch in partition.queue.take(&self.accumulator, count, with_open) {

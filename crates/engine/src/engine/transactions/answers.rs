@@ -41,11 +41,7 @@ impl Engine {
         };
         let mut still = Vec::new();
         for (id, key, request) in std::mem::take(&mut transaction.parked) {
-            match self
-                .coordinators
-                .node(&key)
-                .and_then(|node| Some((node, self.node_target(node)?)))
-            {
+            match self.coordinator_target(&key) {
                 Some((node, target)) => {
                     moved = true;
                     let asked = Asked {

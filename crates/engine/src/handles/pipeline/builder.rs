@@ -5,6 +5,7 @@ use std::time::Duration;
 use milena_consumer::IsolationLevel;
 
 use super::{Pipeline, PipelineError, START};
+use crate::config::bounded;
 use crate::handles::client::ClientHandle;
 use crate::handles::error::{BeginError, InitError, QueryError};
 use crate::handles::transaction::TransactionalProducerBuilder;
@@ -102,7 +103,7 @@ impl PipelineBuilder {
     /// cost of a commit. Default 100 ms.
     #[must_use]
     pub fn commit_interval(mut self, interval: Duration) -> Self {
-        self.settings.commit_interval = interval;
+        self.settings.commit_interval = bounded(interval);
         self
     }
 

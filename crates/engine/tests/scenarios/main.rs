@@ -1,0 +1,8 @@
+//! The engine and its handles against the embedded cluster, in virtual time: what happens when things go wrong in an order
+//! that real sockets seldom give.
+
+mod consuming;
+mod producing;
+mod stalls;
+mod transactions;
+mod world;

@@ -1,0 +1,103 @@
+//! Transactions: what is told of them, and when.
+
+use std::time::Duration;
+
+use milena_engine::handles::{
+    AbortCause, CommitError, FatalCause, GroupMetadata, Position, Record, RunError, Step,
+};
+use milena_testbroker::{Action, ApiKey, Rule};
+
+use crate::world::World;
+
+fn one_record(world: &mut World, topic: &str) {
+    world.broker.create_topic(topic, 1);
+    let client = world.client.clone();
+    world.run(async {
+        let producer = client.producer().build().await.expect("the cluster works");
+        let sent = producer
+            .send(Record::to(topic).value("in"))
+            .await
+            .expect("the cluster works");
+        sent.await.expect("the cluster works");
+    });
+}
+
+#[test]
+fn no_offsets_at_all_are_no_reason_to_commit_anything() {
+    let mut world = World::new(1);
+    let client = world.client.clone();
+    world.run(async {
+        let mut payments = client.transactional_producer("p").build().await.unwrap();
+        for _ in 0..2 {
+            let tx = payments.begin().await.unwrap();
+            let none = std::iter::empty::<Position>();
+            tx.send_offsets(&GroupMetadata::assigned("g"), none)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_handler_that_fails_has_its_transaction_aborted_before_it_is_asked_for_more() {
+    let mut world = World::new(1);
+    one_record(&mut world, "orders");
+    world.broker.create_topic("invoices", 1);
+    let client = world.client.clone();
+    let mut pipeline = world
+        .run(
+            client
+                .exactly_once("billing")
+                .from_partitions([("orders", 0)])
+                .transactional_id("billing-1")
+                .build(),
+        )
+        .unwrap();
+    let ended = world.run(pipeline.run(|step: Step| async move {
+        let sent = step.send(Record::to("invoices").value("out")).await;
+        sent.unwrap().await.unwrap();
+        Err::<(), _>("refused")
+    }));
+    assert_eq!(ended, Err(RunError::Handler("refused")));
+    // Readers of the output must not wait for whoever runs the pipeline again, or never does.
+    world.pass(Duration::from_secs(1));
+    let log = world.broker.log("invoices", 0).unwrap();
+    assert_eq!(log.last_stable_offset(), log.high_watermark());
+    assert_eq!(log.high_watermark(), 2, "the record and the abort's marker");
+}
+
+#[test]
+fn a_transaction_that_the_coordinator_timed_out_is_not_called_fenced() {
+    let mut world = World::new(1);
+    one_record(&mut world, "orders");
+    let client = world.client.clone();
+    let mut payments = world
+        .run(
+            client
+                .transactional_producer("p")
+                .transaction_timeout(Duration::from_secs(2))
+                .build(),
+        )
+        .unwrap();
+    let tx = world.run(payments.begin()).unwrap();
+    let group = GroupMetadata::assigned("g");
+    world
+        .run(tx.send_offsets(&group, [Position::new("orders", 0, 1)]))
+        .unwrap();
+    let lost = Rule::on(ApiKey::END_TXN).always();
+    let lost = world.broker.faults().add(lost, Action::DropBeforeApply);
+    let mut commit = tx.commit();
+    assert_eq!(world.run_for(Duration::from_secs(10), &mut commit), None);
+    world.broker.faults().remove(lost);
+    let error = world.run(commit).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CommitError::Aborted {
+                cause: AbortCause::Fatal(FatalCause::TimedOut { .. })
+            }
+        ),
+        "{error:?}"
+    );
+}
