@@ -11,7 +11,7 @@ use milena_producer::transaction::AbortCause;
 
 use super::client::ClientHandle;
 use super::consumer::{Batch, Consumer, GroupMetadata, Position, Start};
-use super::error::{BeginError, CommitError, ConsumeError, OffsetsError};
+use super::error::{BeginError, CommitError, OffsetsError};
 use super::transaction::{
     CommitCall, TransactionOutcome, TransactionSender, TransactionalProducer,
 };
