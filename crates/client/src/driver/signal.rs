@@ -10,6 +10,7 @@ use milena_engine::driver::{JobDone, LinkId};
 #[derive(Debug, Default)]
 pub(super) struct Signal {
     raised: AtomicBool,
+    broken: AtomicBool,
     news: Mutex<News>,
 }
 
@@ -29,9 +30,18 @@ impl Signal {
         }
     }
 
-    pub(super) fn finish_job(&self, done: JobDone) {
-        self.lock().jobs.push(done);
-        self.raise();
+    /// A job that is being done elsewhere. One that never comes back, because it panicked, breaks the engine: whoever waits
+    /// for what the job was to bring would wait for ever.
+    pub(super) fn unfinished(self: &Arc<Self>) -> Unfinished {
+        Unfinished {
+            signal: Arc::clone(self),
+            done: None,
+        }
+    }
+
+    /// Whether a job has panicked.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     /// Takes the news and says who is to be woken by the next. News that come from here on wake anew.
@@ -69,6 +79,28 @@ impl Signal {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Signal::unfinished`].
+pub(super) struct Unfinished {
+    signal: Arc<Signal>,
+    done: Option<JobDone>,
+}
+
+impl Unfinished {
+    pub(super) fn finish(mut self, done: JobDone) {
+        self.done = Some(done);
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        match self.done.take() {
+            Some(done) => self.signal.lock().jobs.push(done),
+            None => self.signal.broken.store(true, Ordering::Release),
+        }
+        self.signal.raise();
     }
 }
 

@@ -112,10 +112,11 @@ impl Turn {
             return;
         }
         let signal = Arc::clone(&self.signal);
-        drop(
-            self.jobs
-                .spawn_blocking(move || signal.finish_job(job.run())),
-        );
+        drop(self.jobs.spawn_blocking(move || {
+            let unfinished = signal.unfinished();
+            let done = job.run();
+            unfinished.finish(done);
+        }));
     }
 
     /// Sleeps until the engine or a sleeper wants to be served. True if that is now.
@@ -157,6 +158,10 @@ impl Future for Turn {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         for _ in 0..ROUNDS_MAX {
+            if this.signal.is_broken() {
+                // The engine goes with the turn, and tells everybody who waits.
+                return Poll::Ready(());
+            }
             let now = now();
             let moved = this.take_in(cx, now);
             if this.put_out(now) {
@@ -168,5 +173,46 @@ impl Future for Turn {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(signal: &Arc<Signal>, sleepers: &Arc<Sleepers>, jobs: Handle) -> Turn {
+        struct Idle;
+        impl milena_engine::driver::Driver for Idle {
+            fn now(&self) -> Instant {
+                now()
+            }
+            fn wall_clock(&self) -> i64 {
+                0
+            }
+            fn wake_engine(&self) {}
+            fn sleep_until(&self, _: Instant) -> milena_engine::driver::BoxFuture {
+                Box::pin(std::future::pending())
+            }
+        }
+        let config = milena_engine::EngineConfig::default();
+        let (engine, client) = milena_engine::start(config, Arc::new(Idle), 0);
+        // Its drop would end the engine.
+        std::mem::forget(client);
+        Turn::new(engine, Arc::clone(signal), Arc::clone(sleepers), jobs)
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_ends_the_engine_instead_of_leaving_somebody_waiting() {
+        let signal = Arc::new(Signal::default());
+        let sleepers = Arc::new(Sleepers::new(Arc::clone(&signal)));
+        let turn = turn(&signal, &sleepers, Handle::current());
+        let failing = Arc::clone(&signal);
+        let job = tokio::task::spawn_blocking(move || {
+            let _unfinished = failing.unfinished();
+            panic!("a bug of ours");
+        });
+        assert!(job.await.is_err());
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(5), turn).await;
+        assert!(ended.is_ok(), "the engine waits for the job for ever");
     }
 }
