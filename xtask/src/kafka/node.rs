@@ -140,6 +140,7 @@ const SMALL: &str = "\
 offsets.topic.num.partitions=5
 transaction.state.log.num.partitions=5
 group.initial.rebalance.delay.ms=0
+log.retention.ms=-1
 auto.create.topics.enable=false
 num.network.threads=2
 num.io.threads=4
