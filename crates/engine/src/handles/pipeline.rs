@@ -275,12 +275,18 @@ impl Pipeline {
         match popped {
             Some(Popped::Closed) => Err(PipelineError::Closed),
             Some(popped) => {
-                let batch = self
-                    .consumer
-                    .batch(popped)
-                    .map_err(PipelineError::Consume)?;
-                self.current = Some((Arc::new(batch), 0));
-                Ok(())
+                match self.consumer.batch(popped) {
+                    Ok(batch) => {
+                        self.current = Some((Arc::new(batch), 0));
+                        Ok(())
+                    }
+                    Err(error) => {
+                        // The next call tries again from what is committed: a partition that has failed is not read on by
+                        // itself, and waiting for it would be for ever.
+                        self.abort(AbortCause::Requested);
+                        Err(PipelineError::Consume(error))
+                    }
+                }
             }
             None => Ok(()),
         }

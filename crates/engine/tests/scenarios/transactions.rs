@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use milena_engine::handles::{
-    AbortCause, CommitError, FatalCause, GroupMetadata, Position, Record, RunError, Step,
+    AbortCause, CommitError, FatalCause, GroupMetadata, PipelineError, Position, Record, RunError,
+    Step,
 };
 use milena_testbroker::{Action, ApiKey, Rule};
 
@@ -100,4 +101,39 @@ fn a_transaction_that_the_coordinator_timed_out_is_not_called_fenced() {
         ),
         "{error:?}"
     );
+}
+
+#[test]
+fn a_pipeline_that_cannot_read_on_says_so_each_time_it_is_asked() {
+    let mut world = World::new(1);
+    one_record(&mut world, "orders");
+    world.broker.delete_records("orders", 0, 1);
+    world.broker.commit_offset("billing", "orders", 0, 0);
+    let client = world.client.clone();
+    let mut pipeline = world
+        .run(
+            client
+                .exactly_once("billing")
+                .from_partitions([("orders", 0)])
+                .transactional_id("billing-1")
+                .build(),
+        )
+        .unwrap();
+    for _ in 0..3 {
+        let next = world.run_for(Duration::from_secs(30), pipeline.next());
+        assert!(
+            matches!(next, Some(Err(PipelineError::Consume(_)))),
+            "{next:?}"
+        );
+    }
+    // Once the group stands where there are records again, it goes on.
+    world.broker.commit_offset("billing", "orders", 0, 1);
+    let client = world.client.clone();
+    world.run(async {
+        let producer = client.producer().build().await.unwrap();
+        let sent = producer.send(Record::to("orders").value("in")).await;
+        sent.unwrap().await.unwrap();
+    });
+    let next = world.run_for(Duration::from_secs(30), pipeline.next());
+    assert!(matches!(next, Some(Ok(Some(_)))), "{next:?}");
 }
