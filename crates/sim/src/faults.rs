@@ -45,6 +45,10 @@ faults! {
     SendRefused => "send refused",
     /// The answer comes after the client has given up.
     AnswerDelayed => "answer delayed",
+    /// No answer at all, on a connection that stays open.
+    Unanswered => "never answered",
+    /// A request is applied a second time, a while later.
+    Repeated => "request applied twice",
     /// A connection cut at some byte on its way to the broker.
     CutToBroker => "connection cut towards the broker",
     /// A connection cut at some byte on its way to the client.
@@ -59,6 +63,8 @@ faults! {
     NodeDown => "node down",
     /// The cluster finalizes the newer transaction protocol while clients work.
     ProtocolRaised => "transaction version raised",
+    /// A transactional id is near its last epoch.
+    EpochsUsedUp => "epochs used up",
     /// Markers are held back.
     MarkersHeld => "markers held back",
     /// A send was dropped before it resolved.

@@ -36,6 +36,8 @@ pub(crate) enum Blow {
     HoldMarkers(Duration),
     /// The cluster finalizes the newer transaction protocol.
     RaiseProtocol,
+    /// The id stands so many epochs before its last.
+    UseUpEpochs(&'static str, i16),
 }
 
 /// Which transaction protocol the cluster speaks.
@@ -229,9 +231,24 @@ fn lost(rng: &mut fastrand::Rng, blows: &mut Blows, protocol: Protocol) {
     }
     for _ in 0..rng.u32(0..4) {
         let late = MS * rng.u32(1..900);
-        let api = [ApiKey::PRODUCE, ApiKey::END_TXN, ApiKey::TXN_OFFSET_COMMIT][rng.usize(0..3)];
+        let rule = Rule::on(writing_api(rng));
         let action = Action::DropThenApply(late);
-        blows.add(rng, Blow::Rule(Fault::LateCopy, Rule::on(api), action));
+        blows.add(rng, Blow::Rule(Fault::LateCopy, rule, action));
+    }
+    for _ in 0..rng.u32(0..3) {
+        let late = MS * rng.u32(1..900);
+        // Only where sequences tell: no network repeats a request that was answered, and under TV1 a coordinator could not
+        // tell an EndTxn that was from the next transaction's.
+        let rule = Rule::on(ApiKey::PRODUCE).topic(ORDERS);
+        blows.add(
+            rng,
+            Blow::Rule(Fault::Repeated, rule, Action::Duplicate(late)),
+        );
+    }
+    for _ in 0..rng.u32(0..3) {
+        let action = [Action::Ignore, Action::ApplyThenIgnore][rng.usize(0..2)];
+        let rule = Rule::on(any_api(rng));
+        blows.add(rng, Blow::Rule(Fault::Unanswered, rule, action));
     }
     for _ in 0..rng.u32(3..20) {
         let way = [Way::ToBroker, Way::ToClient][rng.usize(0..2)];
@@ -269,8 +286,13 @@ fn answered(rng: &mut fastrand::Rng, blows: &mut Blows) {
     }
 }
 
-/// Leaders, coordinators, nodes and markers.
+/// Leaders, coordinators, nodes, epochs and markers.
 fn moved(rng: &mut fastrand::Rng, blows: &mut Blows) {
+    for _ in 0..rng.u32(0..2) {
+        let id = [BANK_ID, BILLING_ID][rng.usize(0..2)];
+        let left = rng.i16(1..5);
+        blows.add(rng, Blow::UseUpEpochs(id, left));
+    }
     for _ in 0..rng.u32(1..6) {
         blows.add(rng, Blow::MoveLeader);
     }
@@ -302,6 +324,21 @@ fn lost_answers(protocol: Protocol) -> Vec<(ApiKey, Fault, u32)> {
         ));
     }
     lost
+}
+
+/// One whose requests change something when they are applied.
+fn writing_api(rng: &mut fastrand::Rng) -> ApiKey {
+    let all = [
+        ApiKey::PRODUCE,
+        ApiKey::PRODUCE,
+        ApiKey::END_TXN,
+        ApiKey::END_TXN,
+        ApiKey::TXN_OFFSET_COMMIT,
+        ApiKey::ADD_PARTITIONS_TO_TXN,
+        ApiKey::ADD_OFFSETS_TO_TXN,
+        ApiKey::INIT_PRODUCER_ID,
+    ];
+    all[rng.usize(..all.len())]
 }
 
 fn any_api(rng: &mut fastrand::Rng) -> ApiKey {

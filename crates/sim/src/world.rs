@@ -181,6 +181,16 @@ impl World {
                 host.links.len()
             ));
         }
+        let state = self.broker.dump();
+        let of_interest = |line: &&str| {
+            ["node", "transactional id", "group"]
+                .iter()
+                .any(|word| line.starts_with(word))
+        };
+        for line in state.lines().filter(of_interest) {
+            text.push_str(line);
+            text.push('\n');
+        }
         text
     }
 

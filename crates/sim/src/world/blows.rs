@@ -11,6 +11,9 @@ use crate::plan::{
     ORDERS_PARTITIONS,
 };
 
+/// `i16::MAX` itself is kept for fencing.
+const EPOCH_LAST: i16 = i16::MAX - 1;
+
 impl World {
     pub(super) fn strike(&mut self, number: usize) {
         if self.calm {
@@ -39,6 +42,16 @@ impl World {
                     lock(&self.ledger).fired(Fault::NodeDown);
                     self.broker.stop_node(node);
                     self.put(at + down, Event::StartNode(node));
+                }
+            }
+            Blow::UseUpEpochs(id, left) => {
+                let known = self.broker.transaction_state(id);
+                // Epochs only grow, and in Prepare* the coordinator is about to write its own.
+                if known.is_some_and(|known| {
+                    known.producer_epoch < EPOCH_LAST - left && !known.state.is_prepared()
+                }) {
+                    lock(&self.ledger).fired(Fault::EpochsUsedUp);
+                    self.broker.set_producer_epoch(id, EPOCH_LAST - left);
                 }
             }
             Blow::RaiseProtocol => {
