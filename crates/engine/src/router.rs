@@ -1,63 +1,24 @@
 //! From a route to a link: which connections exist, which are wanted, and what became of every request.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::io::IoSlice;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use milena_cluster::{
     ApiVersions, ConnectError, Handshake, HandshakeRequest, NodeId, Outcome, Progress, SendFailure,
 };
-use milena_wire::{ApiKey, ApiVersion, CorrelationId, EncodeError, Frame, VersionRange};
 
 use crate::config::EngineConfig;
 use crate::driver::{Action, CloseReason, LinkId};
 use crate::link::{Link, Remains};
 
+mod call;
 mod targets;
+
+pub(crate) use call::{Answer, Call, CallId, CallOutcome, EncodeCall};
 use targets::Targets;
 pub(crate) use targets::{Purpose, Target};
-
-/// One request, from submission to outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CallId(pub(crate) u64);
-
-/// Writes a request in the version that its link negotiated.
-pub(crate) type EncodeCall =
-    Box<dyn FnOnce(ApiVersion, CorrelationId, &str) -> Result<Frame, EncodeError> + Send>;
-
-/// A request that is not encoded yet.
-pub(crate) struct Call {
-    pub(crate) id: CallId,
-    pub(crate) key: ApiKey,
-    pub(crate) versions: VersionRange,
-    pub(crate) encode: EncodeCall,
-    /// How long the broker may take, on top of nothing: a long poll adds its own wait.
-    pub(crate) timeout: Duration,
-    /// Until when it may wait for a link.
-    pub(crate) deadline: Instant,
-}
-
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
-            .field("id", &self.id)
-            .field("key", &self.key)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The answer to a call, or why there is none.
-pub(crate) type CallOutcome = Outcome<Answer>;
-
-/// An answer's frame, the version it is written in, and the link that brought it.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) version: ApiVersion,
-    pub(crate) frame: Bytes,
-    pub(crate) link: LinkId,
-}
 
 #[derive(Debug)]
 enum Stage {
@@ -152,15 +113,20 @@ impl Router {
 
     /// Sends `call` to whichever broker answers.
     pub(crate) fn submit_any(&mut self, now: Instant, call: Call) {
-        let ready = self.by_target.iter().find(|((_, purpose), id)| {
-            *purpose == Purpose::Rest
-                && self
-                    .links
-                    .get(id)
-                    .is_some_and(|entry| matches!(entry.stage, Stage::Ready(_)))
-        });
+        let is_ready = |id: &LinkId| {
+            let entry = self.links.get(id);
+            entry.is_some_and(|entry| matches!(entry.stage, Stage::Ready(_)))
+        };
+        let ready = self
+            .by_target
+            .iter()
+            .filter(|((_, purpose), id)| *purpose == Purpose::Rest && is_ready(id));
+        // In turn: one that takes requests and answers none must not get them all.
+        let ready: Vec<Target> = ready.map(|((target, _), _)| *target).collect();
+        let turn = usize::try_from(call.id.0).unwrap_or_default() % ready.len().max(1);
         let target = ready
-            .map(|((target, _), _)| *target)
+            .get(turn)
+            .copied()
             .or_else(|| self.targets.choose(now));
         match target {
             Some(target) => self.submit(now, target, Purpose::Rest, call),

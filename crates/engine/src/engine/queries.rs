@@ -390,6 +390,7 @@ impl Engine {
         response: &ListOffsetsResponse<'_>,
     ) -> Verdict {
         let mut trouble = None;
+        let mut found = false;
         let Some(query) = self.queries.open.get_mut(&id) else {
             return Verdict::Next;
         };
@@ -402,6 +403,7 @@ impl Engine {
                 if !answer.error_code.is_ok() {
                     trouble = Some(answer.error_code);
                 } else if !query.offsets.iter().any(|(known, _)| known == partition) {
+                    found = true;
                     query.offsets.push((partition.clone(), answer.offset));
                 }
             }
@@ -410,7 +412,8 @@ impl Engine {
             return Verdict::Answered(QueryAnswer::Offsets(std::mem::take(&mut query.offsets)));
         }
         match trouble.map(|error| (error, recover(Operation::ListOffsets, error))) {
-            None => Verdict::Next,
+            None if found => Verdict::Next,
+            None => Verdict::Again("the answer names none of the partitions".to_owned()),
             Some((
                 error,
                 Recovery::Retry

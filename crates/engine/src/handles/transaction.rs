@@ -12,6 +12,7 @@ use milena_producer::transaction::{
 };
 use milena_producer::{Delivery, Record};
 
+use milena_wire::ErrorCode;
 use milena_wire::record::Compression;
 
 use super::client::ClientHandle;
@@ -27,6 +28,10 @@ use crate::shared::ProducerShared;
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long begin, commit, abort and resolve may take each.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The first wait before work is run again, doubled each time.
+const RERUN_PAUSE: Duration = Duration::from_millis(20);
+const RERUN_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What became of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +161,7 @@ impl TransactionalProducer {
         F: Future<Output = Result<T, E>>,
     {
         let deadline = self.shared.core.driver().now() + self.operation_timeout;
+        let mut pause = RERUN_PAUSE;
         loop {
             let transaction = self.begin().await.map_err(TransactionError::Begin)?;
             let value = match work(transaction.sender()).await {
@@ -178,10 +184,12 @@ impl TransactionalProducer {
                 }
                 Err(error) => return Err(TransactionError::Commit(error)),
             };
-            if matches!(cause, AbortCause::Fatal(_)) || self.shared.core.driver().now() >= deadline
-            {
+            let now = self.shared.core.driver().now();
+            if is_lasting(&cause) || now + pause >= deadline {
                 return Err(TransactionError::Commit(CommitError::Aborted { cause }));
             }
+            self.shared.core.driver().sleep_until(now + pause).await;
+            pause = (pause * 2).min(RERUN_PAUSE_MAX);
         }
     }
 
@@ -227,6 +235,30 @@ fn call<T>(
         command: command(waiting),
     });
     answer
+}
+
+/// Whether the same work would be aborted for the same reason again.
+fn is_lasting(cause: &AbortCause) -> bool {
+    match cause {
+        AbortCause::Fatal(_) => true,
+        AbortCause::SendRefused { error, .. }
+        | AbortCause::Refused { error, .. }
+        | AbortCause::PartitionRefused { error, .. }
+        | AbortCause::OffsetsRefused { error, .. } => matches!(
+            *error,
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED
+                | ErrorCode::GROUP_AUTHORIZATION_FAILED
+                | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+                | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+                | ErrorCode::MESSAGE_TOO_LARGE
+                | ErrorCode::RECORD_LIST_TOO_LARGE
+                | ErrorCode::INVALID_RECORD
+                | ErrorCode::INVALID_TOPIC_EXCEPTION
+                | ErrorCode::POLICY_VIOLATION
+                | ErrorCode::UNSUPPORTED_VERSION
+        ),
+        _ => false,
+    }
 }
 
 /// Why [`TransactionalProducer::transaction`] did not end with a commit.

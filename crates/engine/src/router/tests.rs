@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use milena_wire::{ApiKey, ApiVersion, VersionRange};
+
 use super::*;
 
 fn call(router: &mut Router, now: Instant) -> Call {
