@@ -132,7 +132,7 @@ async fn by_itself(app: &mut App, producer: &mut TransactionalProducer) -> Next 
             if fails { Err(()) } else { Ok(()) }
         }
     };
-    let patience = if app.strikes(0.2) {
+    let patience = if app.strikes(0.5) {
         app.duration(Duration::from_millis(40))
     } else {
         FOREVER
