@@ -1,25 +1,24 @@
 //! The world of a run: one agenda in virtual time, on which tasks, engines, the network and the brokers take their turns.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::IoSlice;
 use std::sync::{Arc, Mutex};
 use std::task::Context;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use milena_engine::Engine;
-use milena_engine::driver::{Action, BoxFuture, CloseReason, JobDone, LinkId};
+use milena_engine::driver::{Action, BoxFuture, JobDone, LinkId};
 use milena_engine::handles::BrokerAddress;
-use milena_testbroker::{Broker, ConnectionId, Output, RuleId};
+use milena_testbroker::{Broker, ConnectionId, RuleId};
 
 use crate::driver::{Alarm, Asked, HostId, Shared, TaskId, TaskWaker, lock};
 use crate::faults::Fault;
 use crate::ledger::Ledger;
-use crate::network::{Network, Piece, Way};
-use crate::plan::{Plan, node_of};
+use crate::network::{Network, Way};
+use crate::plan::Plan;
 use crate::trace::Trace;
 
 mod blows;
+mod traffic;
 
 /// Turns that one engine may take in one second of virtual time: far above what work needs, far below a busy loop.
 const VISITS_MAX: u64 = 40_000;
@@ -441,192 +440,6 @@ impl World {
             }
         }
     }
-
-    fn connect(&mut self, id: HostId, link: LinkId, address: &BrokerAddress) {
-        let (at, now) = (self.elapsed(), self.shared.now());
-        let wanted = self
-            .hosts
-            .get(&id)
-            .is_some_and(|host| host.links.contains(&link));
-        if !wanted {
-            return;
-        }
-        let fails = !self.calm && self.rng.f64() < self.plan.weather.connect_failures;
-        if fails {
-            lock(&self.ledger).fired(Fault::ConnectFailed);
-            if self.rng.u32(0..4) == 0 {
-                // Never answered at all: the engine's own time-out ends it.
-                return;
-            }
-        }
-        let connection = match node_of(&address.host) {
-            Some(node) if !fails => self.broker.connect(now, node),
-            _ => None,
-        };
-        let answered = connection.is_some();
-        self.trace
-            .event(at, "connect", link.0, &[u8::from(answered)]);
-        self.trace.say(at, || {
-            let how = if answered { "connected" } else { "refused" };
-            format!("engine {} {link:?} {how}", id.0)
-        });
-        let Some(host) = self.hosts.get_mut(&id) else {
-            return;
-        };
-        match connection {
-            Some(connection) => {
-                self.network.open(id, link, connection);
-                host.engine.handle_connected(now, link);
-            }
-            None => {
-                host.links.remove(&link);
-                let reason = CloseReason::ConnectFailed("connection refused".to_owned());
-                host.engine.handle_closed(now, link, &reason);
-            }
-        }
-        self.visit_soon(id);
-        self.serve();
-    }
-
-    fn write(&mut self, id: HostId, link: LinkId) {
-        let (at, now) = (self.elapsed(), self.shared.now());
-        let Some(connection) = self.network.of_link(id, link) else {
-            return;
-        };
-        let Some(host) = self
-            .hosts
-            .get_mut(&id)
-            .filter(|host| host.links.contains(&link))
-        else {
-            return;
-        };
-        let mut slices = Vec::new();
-        host.engine.write_slices(link, &mut slices);
-        let offered = slices.iter().map(|slice| slice.len()).sum();
-        let taken = self.network.takes(offered);
-        let bytes = gather(&slices, taken);
-        drop(slices);
-        host.engine.handle_written(now, link, taken);
-        self.trace.event(at, "write", link.0, &bytes);
-        self.trace.say(at, || {
-            format!("engine {} {link:?} wrote {taken} of {offered}", id.0)
-        });
-        self.network.send(at, connection, Way::ToBroker, bytes);
-        self.schedule_arrivals();
-        self.visit_soon(id);
-    }
-
-    fn arrive(&mut self, id: ConnectionId, way: Way) {
-        let (at, now) = (self.elapsed(), self.shared.now());
-        let Some(connection) = self.network.connection(id) else {
-            return;
-        };
-        let (host_id, link, open) = (connection.host, connection.link, connection.client_open);
-        let Some(piece) = self.network.arrive(id, way) else {
-            return;
-        };
-        match (way, piece) {
-            (Way::ToBroker, Piece::Bytes(bytes)) => {
-                self.trace.event(at, "to broker", id.0, &bytes);
-                self.broker.handle_bytes(now, id, &bytes);
-            }
-            (Way::ToBroker, Piece::Close) => {
-                self.trace.event(at, "broker hears close", id.0, &[]);
-                self.broker.handle_disconnect(now, id);
-            }
-            (Way::ToClient, piece) => {
-                let Some(host) = self
-                    .hosts
-                    .get_mut(&host_id)
-                    .filter(|host| open && host.links.contains(&link))
-                else {
-                    return;
-                };
-                match piece {
-                    Piece::Bytes(bytes) => {
-                        self.trace.event(at, "to client", id.0, &bytes);
-                        if let Some(buffer) = host.engine.read_buffer(link) {
-                            buffer.extend_from_slice(&bytes);
-                            host.engine.handle_read(now, link);
-                        }
-                    }
-                    Piece::Close => {
-                        self.trace.event(at, "client hears close", id.0, &[]);
-                        self.trace
-                            .say(at, || format!("engine {} loses {link:?}", host_id.0));
-                        host.links.remove(&link);
-                        let reason = CloseReason::Closed("connection reset".to_owned());
-                        host.engine.handle_closed(now, link, &reason);
-                    }
-                }
-                self.visit_soon(host_id);
-            }
-        }
-        self.serve();
-    }
-
-    /// Takes what the brokers have to say, and arms their timer.
-    pub(crate) fn serve(&mut self) {
-        let at = self.elapsed();
-        if self.trace.is_in_words() {
-            self.tell_history();
-        }
-        while let Some(output) = self.broker.poll_output() {
-            match output {
-                Output::Bytes { conn, bytes } => self.network.send(at, conn, Way::ToClient, bytes),
-                Output::Close { conn } => self.network.close(at, conn, Way::ToClient),
-            }
-        }
-        self.schedule_arrivals();
-        let wanted = self
-            .broker
-            .poll_timeout()
-            .map(|at| self.shared.since_start(at));
-        if wanted != self.broker_at {
-            self.broker_timer += 1;
-            self.broker_at = wanted;
-            if let Some(due) = wanted {
-                let timer = self.broker_timer;
-                self.put(due.max(at), Event::Broker(timer));
-            }
-        }
-    }
-
-    /// What the brokers were asked and did since, for a reader.
-    fn tell_history(&mut self) {
-        let total = self.broker.history().total();
-        let news = usize::try_from(total - self.told).unwrap_or(usize::MAX);
-        self.told = total;
-        let at = self.shared.elapsed();
-        let entries: Vec<_> = self.broker.history().entries().rev().take(news).collect();
-        for entry in entries.into_iter().rev() {
-            let Some(request) = entry.request else {
-                continue;
-            };
-            let connection = entry.connection.map_or(0, |connection| connection.0);
-            self.trace.say(at, || {
-                format!(
-                    "  node {} conn {connection} {} v{} #{} {:?}",
-                    entry.node,
-                    request.api,
-                    request.version,
-                    request.correlation_id.0,
-                    entry.outcome
-                )
-            });
-        }
-    }
-
-    fn schedule_arrivals(&mut self) {
-        for (at, id, way) in self.network.take_arrivals() {
-            self.put(at, Event::Arrive(id, way));
-        }
-        for fault in self.network.take_cuts() {
-            let at = self.elapsed();
-            self.trace.say(at, || format!("FAULT {}", fault.name()));
-            lock(&self.ledger).fired(fault);
-        }
-    }
 }
 
 impl Host {
@@ -651,14 +464,4 @@ impl Host {
         self.visits += 1;
         self.visits
     }
-}
-
-fn gather(slices: &[IoSlice<'_>], mut bytes: usize) -> Bytes {
-    let mut gathered = BytesMut::with_capacity(bytes);
-    for slice in slices {
-        let taken = bytes.min(slice.len());
-        gathered.extend_from_slice(&slice[..taken]);
-        bytes -= taken;
-    }
-    gathered.freeze()
 }
