@@ -412,6 +412,13 @@ impl PartitionSender {
         self.slots.is_empty() && self.stamped.is_empty() && self.events.is_empty()
     }
 
+    /// Whether nobody waits for what is left any more: each batch has timed out, and goes on only to keep the sequences whole.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        let waits = |stamped: &Stamped| !stamped.expired || stamped.is_in_flight();
+        self.slots.is_empty() && !self.stamped.iter().any(waits)
+    }
+
     /// Whether a batch was dropped after it had taken sequences: the next one needs a new epoch.
     #[must_use]
     pub fn has_hole(&self) -> bool {

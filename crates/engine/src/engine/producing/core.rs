@@ -107,7 +107,11 @@ impl ProducerCore {
 
     pub(super) fn is_settled(&self) -> bool {
         match &self.identity {
-            Identity::Idempotent(_) => self.is_drained(),
+            // What only keeps sequences whole need not: nothing follows it.
+            Identity::Idempotent(_) => {
+                let mut senders = self.partitions.iter().map(|partition| &partition.sender);
+                senders.all(|sender| sender.is_drained() || sender.is_given_up())
+            }
             Identity::Transactional(transaction) => transaction.is_settled(),
         }
     }

@@ -170,3 +170,15 @@ fn without_batches_there_is_no_timer() {
     let harness = Harness::warm(false);
     assert_eq!(harness.sender.poll_timeout(harness.now), None);
 }
+
+/// A closing producer must not wait for ever for a topic that is gone.
+#[test]
+fn a_sender_is_given_up_once_all_it_has_left_is_past_its_time() {
+    let (mut harness, sent) = Harness::idempotent(1);
+    harness.pass(TIMEOUT);
+    assert!(!harness.sender.is_given_up(), "it is in flight");
+    harness.outcome(&sent[0], unsure());
+    assert!(harness.sender.is_given_up() && !harness.sender.is_drained());
+    harness.push(1);
+    assert!(!harness.sender.is_given_up(), "somebody waits again");
+}
