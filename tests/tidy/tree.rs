@@ -153,8 +153,12 @@ fn collect(folder: &Path, files: &mut Vec<File>) {
         let path = entry.path();
         let name = entry.file_name();
         let kind = entry.file_type().expect("the kind of an entry");
+        // In a second work tree `.git` is a file.
+        if name == ".git" {
+            continue;
+        }
         if kind.is_dir() {
-            if name != "target" && name != ".git" {
+            if name != "target" {
                 collect(&path, files);
             }
         } else if kind.is_file()
