@@ -6,8 +6,9 @@
 //! - [`Consumer`]: assigned partitions, read_committed by default.
 //! - [`Pipeline`]: consume, transform, produce, exactly once.
 //!
-//! Every error is an enum of its operation and answers what the caller can do about it. Every wait has a deadline, and may
-//! be repeated.
+//! Every operation has an error type of its own. Those of sends and of transactions say what the caller can do (`advice`), a
+//! [`DeliveryError`] says whether the record may be in the log. Every wait for a broker has a deadline; only waiting for
+//! records to read has none.
 //!
 //! The engine runs on a thread of its own, with its own timers: a busy application runtime does not stop deadlines. The
 //! futures here need no particular runtime.

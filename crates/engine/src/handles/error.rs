@@ -1,4 +1,5 @@
-//! One error enum per operation, and three questions that every one of them answers.
+//! One error enum per operation. Its variants say whose fault it is; `advice`, where there is a choice, what the caller may do;
+//! [`DeliveryError::persistence`] whether the record may be in the log.
 
 use std::sync::Arc;
 use std::time::Duration;

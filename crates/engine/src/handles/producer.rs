@@ -123,7 +123,7 @@ impl ProducerBuilder {
     /// Makes the producer. Nothing is asked of the cluster yet.
     ///
     /// # Errors
-    /// [`InitError::Closed`] if the client is gone.
+    /// [`InitError::Invalid`] if compression is asked for, [`InitError::Closed`] if the client is gone.
     pub async fn build(self) -> Result<Producer, InitError> {
         let shared = open(&self.client, &self.settings, None).await?;
         Ok(Producer { shared })

@@ -107,14 +107,15 @@ impl PipelineBuilder {
         self
     }
 
-    /// How long abort may follow abort before `next` gives up with [`PipelineError::Stalled`]. Default 120 s.
+    /// How long abort may follow abort before `next` gives up with [`PipelineError::Stalled`]. It does not give up on aborts
+    /// that the caller asked for, by dropping a step that is not done. Default 120 s.
     #[must_use]
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.stall_timeout = timeout;
         self
     }
 
-    /// Ends by itself at the end offsets as they are now, instead of waiting for more.
+    /// Ends by itself at the end offsets as [`Self::build`] finds them, instead of waiting for more.
     #[must_use]
     pub fn until_end(mut self) -> Self {
         self.until_end = true;
