@@ -47,7 +47,7 @@ impl PipelineError {
     }
 }
 
-/// Why [`Pipeline::run`] ended.
+/// Why [`Pipeline::run`](crate::handles::Pipeline::run) ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError<E> {
