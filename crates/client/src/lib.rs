@@ -6,9 +6,8 @@
 //! - [`Consumer`]: assigned partitions, read_committed by default.
 //! - [`Pipeline`]: consume, transform, produce, exactly once.
 //!
-//! Every operation has an error type of its own. Those of sends and of transactions say what the caller can do (`advice`), a
-//! [`DeliveryError`] says whether the record may be in the log. Every wait for a broker has a deadline; only waiting for
-//! records to read has none.
+//! Every operation has an error type of its own, which says what the caller can do ([`Advice`]); a [`DeliveryError`] also says
+//! whether the record may be in the log. Every wait for a broker has a deadline; only waiting for records to read has none.
 //!
 //! The engine runs on a thread of its own, with its own timers: a busy application runtime does not stop deadlines. The
 //! futures here need no particular runtime.

@@ -14,6 +14,24 @@ pub enum Persistence {
     Persisted,
 }
 
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Call again: it may work now.
+    Retry,
+    /// Abort the transaction (dropping it is enough) and begin another.
+    AbortTransaction,
+    /// This producer or pipeline is of no more use: build a new one.
+    Recreate,
+    /// Something is set wrong, here or on the cluster.
+    Configure,
+    /// The outcome is not known: ask `resolve`, or the log, before doing it again.
+    Resolve,
+    /// This should not happen: tell us.
+    ReportBug,
+}
+
 /// Where an acknowledged record went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledged {
@@ -67,6 +85,18 @@ impl DeliveryError {
     #[must_use]
     pub fn persistence(&self) -> Persistence {
         self.persistence
+    }
+
+    /// What the caller can do. A record that may be in the log is not to be sent again without asking the log.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match (&self.kind, self.persistence) {
+            (DeliveryErrorKind::Fenced | DeliveryErrorKind::Closed, _) => Advice::Recreate,
+            (DeliveryErrorKind::TransactionAborted, _) => Advice::AbortTransaction,
+            (DeliveryErrorKind::Refused(_), _) => Advice::Configure,
+            (DeliveryErrorKind::TimedOut, Persistence::NotPersisted) => Advice::Retry,
+            (DeliveryErrorKind::TimedOut, _) => Advice::Resolve,
+        }
     }
 
     /// Whether a newer instance with the same transactional id took over.

@@ -22,7 +22,7 @@ pub use accumulator::{Accumulator, AccumulatorConfig, Appended, Clock, Refused, 
 pub use batch::{ClosedBatch, SealJob, SealedJob};
 pub use budget::{Budget, Ticket};
 pub use completion::{Completion, Delivery};
-pub use error::{Acknowledged, DeliveryError, DeliveryErrorKind, Persistence};
+pub use error::{Acknowledged, Advice, DeliveryError, DeliveryErrorKind, Persistence};
 pub use partitioner::partition_for_key;
 pub use queue::PartitionQueue;
 pub use record::{Header, IntoPayload, Record};

@@ -363,9 +363,7 @@ impl Consumer {
     }
 
     /// Who this consumer is, for [`crate::handles::Transaction::send_offsets`].
-    ///
-    /// # Panics
-    /// Never; a reader gives the empty group, which coordinators refuse.
+    /// A reader gives the empty group, which coordinators refuse.
     #[must_use]
     pub fn group_metadata(&self) -> GroupMetadata {
         GroupMetadata::assigned(self.group.as_deref().unwrap_or_default())

@@ -8,25 +8,7 @@ use milena_producer::transaction::{AbortCause, FatalCause};
 use milena_wire::ErrorCode;
 
 pub use milena_consumer::FetchError;
-pub use milena_producer::{DeliveryError, DeliveryErrorKind, Persistence};
-
-/// What a caller can do about an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Advice {
-    /// Call again: it may work now.
-    Retry,
-    /// Abort the transaction (dropping it is enough) and begin another.
-    AbortTransaction,
-    /// This producer or pipeline is of no more use: build a new one.
-    Recreate,
-    /// Something is set wrong, here or on the cluster.
-    Configure,
-    /// The outcome is not known yet: ask `resolve`.
-    Resolve,
-    /// This should not happen: tell us.
-    ReportBug,
-}
+pub use milena_producer::{Advice, DeliveryError, DeliveryErrorKind, Persistence};
 
 /// Why no client could be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -393,6 +375,63 @@ impl OffsetsError {
                 Advice::AbortTransaction
             }
             Self::Fatal(_) | Self::Closed => Advice::Recreate,
+        }
+    }
+}
+
+impl ConnectError {
+    /// What the caller can do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::NoBroker { .. } | Self::Engine { .. } => Advice::Retry,
+            Self::BadAddress { .. } | Self::NoAddress | Self::NotYet { .. } => Advice::Configure,
+        }
+    }
+}
+
+impl TrySendError {
+    /// What the caller can do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::NotReady | Self::Full => Advice::Retry,
+            Self::Refused(error) => error.advice(),
+        }
+    }
+}
+
+impl FlushError {
+    /// What the caller can do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Closed => Advice::Recreate,
+        }
+    }
+}
+
+impl QueryError {
+    /// What the caller can do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::TimedOut { .. } => Advice::Retry,
+            Self::Refused { .. } | Self::Invalid(_) => Advice::Configure,
+            Self::Closed => Advice::Recreate,
+        }
+    }
+}
+
+impl ConsumeError {
+    /// What the caller can do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            // Records may have been missed, or cannot be read: somebody has to decide.
+            Self::Fetch { .. } => Advice::Configure,
+            Self::Query(error) => error.advice(),
+            Self::Closed => Advice::Recreate,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use milena_producer::transaction::AbortCause;
 
-use crate::handles::error::{BeginError, ConsumeError};
+use crate::handles::error::{Advice, BeginError, ConsumeError};
 
 /// Why a pipeline cannot go on for now, or at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +36,18 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
+    /// What the caller can do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Begin(error) => error.advice(),
+            Self::Ended(_) | Self::Closed => Advice::Recreate,
+            Self::Stalled { .. } => Advice::Retry,
+            Self::OutcomeUnknown => Advice::Resolve,
+            Self::Consume(error) => error.advice(),
+        }
+    }
+
     /// Whether a newer instance with the same transactional id took over.
     #[must_use]
     pub fn is_fenced(&self) -> bool {
