@@ -93,7 +93,7 @@ fn machine_paths_and_registry_hosts_are_found() {
     let path = |root: &str| format!("see \"/{root}/milena/x.rs\"");
     assert!(machine_path(&path("home")).is_some());
     assert!(machine_path(&path("usr")).is_none());
-    assert!(machine_path("crates/work/src/lib.rs").is_none());
+    assert!(machine_path(concat!("crates/", "work/src/lib.rs")).is_none());
     assert!(machine_path("a /root folder").is_none());
     assert!(registry_host(&format!("{}://{}example.org", "https", "repo.")).is_some());
     assert!(registry_host("https://kafka.apache.org").is_none());

@@ -261,7 +261,7 @@ impl Engine {
                 kind,
                 deadline,
                 reply,
-            } => self.queries.ask(now, kind, deadline, reply),
+            } => self.queries.ask(kind, deadline, reply),
             Command::ShutDown => self.shut_down(now),
         }
     }

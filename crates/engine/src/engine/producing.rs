@@ -348,7 +348,7 @@ impl Engine {
                 self.settle_produce(now, producer, &parts, &Outcome::Unsure(failure))
             }
             Outcome::Answered((_, response)) => {
-                self.learn_leaders(now, &parts, &response);
+                self.learn_leaders(&parts, &response);
                 for part in &parts {
                     // An answer that does not name the partition says nothing about it.
                     let outcome = match find_answer(&response, part) {
@@ -403,8 +403,7 @@ impl Engine {
     }
 
     /// KIP-951: the broker that leads no more names the one that does.
-    fn learn_leaders(&mut self, now: Instant, parts: &[Part], response: &ProduceResponse<'_>) {
-        let _ = now;
+    fn learn_leaders(&mut self, parts: &[Part], response: &ProduceResponse<'_>) {
         for part in parts {
             let Some(leader) = answers(response, part)
                 .map(|answer| &answer.current_leader)

@@ -73,7 +73,6 @@ impl Queries {
 
     pub(super) fn ask(
         &mut self,
-        _now: Instant,
         kind: QueryKind,
         deadline: Instant,
         reply: Reply<Result<QueryAnswer, QueryError>>,

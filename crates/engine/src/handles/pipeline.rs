@@ -228,13 +228,7 @@ impl Pipeline {
         if self.stop.is_stopped() {
             return true;
         }
-        let past = |(partition, end): (&TopicPartition, &i64)| {
-            self.consumer
-                .queue()
-                .cursor(partition)
-                .is_some_and(|cursor| cursor.position >= *end)
-        };
-        self.current.is_none() && self.ends.as_ref().is_some_and(|ends| ends.iter().all(past))
+        self.current.is_none() && is_past(&self.consumer, self.ends.as_ref())
     }
 
     /// Waits for a batch, at most until the open transaction is to be committed.
@@ -247,20 +241,11 @@ impl Pipeline {
             client,
             ..
         } = self;
-        let past = |(partition, end): (&TopicPartition, &i64)| {
-            consumer
-                .queue()
-                .cursor(partition)
-                .is_some_and(|cursor| cursor.position >= *end)
-        };
         let mut input = std::pin::pin!(poll_fn(|cx| {
             stop.register(cx);
             match consumer.queue().poll_next(cx) {
                 Poll::Ready(popped) => Poll::Ready(Some(popped)),
-                Poll::Pending
-                    if stop.is_stopped()
-                        || ends.as_ref().is_some_and(|ends| ends.iter().all(past)) =>
-                {
+                Poll::Pending if stop.is_stopped() || is_past(consumer, ends.as_ref()) => {
                     Poll::Ready(None)
                 }
                 Poll::Pending => Poll::Pending,
@@ -540,6 +525,15 @@ impl Pipeline {
             aborting_since: None,
         }
     }
+}
+
+/// Whether reading has got to where it is to end, in every partition.
+fn is_past(consumer: &Consumer, ends: Option<&BTreeMap<TopicPartition, i64>>) -> bool {
+    let past = |(partition, end): (&TopicPartition, &i64)| {
+        let cursor = consumer.queue().cursor(partition);
+        cursor.is_some_and(|cursor| cursor.position >= *end)
+    };
+    ends.is_some_and(|ends| ends.iter().all(past))
 }
 
 impl Drop for Pipeline {

@@ -119,7 +119,6 @@ impl Engine {
                 .map(|(partition, _)| partition)
                 .collect();
             self.queries.ask(
-                now,
                 QueryKind::Committed { group, partitions },
                 now + WITNESS_TIMEOUT,
                 ask,
