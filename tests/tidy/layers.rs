@@ -30,6 +30,8 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         &["milena", "milena-testbroker", "milena-wire"],
         &[],
     ),
+    ("milena-systest", &["milena", "milena-testbroker"], &[]),
+    ("milena-benches", &["milena", "milena-testbroker"], &[]),
     ("xtask", &[], &[]),
 ];
 

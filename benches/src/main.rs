@@ -1,0 +1,3 @@
+//! What milena costs.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Hits milena's programs on real Kafka.
+
+fn main() {}
