@@ -16,6 +16,8 @@ mod handshake;
 mod ids;
 mod metadata;
 mod pace;
+#[cfg(feature = "plants")]
+pub mod plants;
 pub mod recovery;
 mod route;
 mod topic;

@@ -17,7 +17,7 @@ pub use config::{AddressMap, EngineConfig};
 pub use engine::Engine;
 pub use handles::ClientHandle;
 #[cfg(feature = "plants")]
-pub use milena_producer::plants;
+pub use milena_cluster::plants;
 
 use std::sync::Arc;
 

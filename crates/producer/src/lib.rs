@@ -9,8 +9,6 @@ mod budget;
 mod completion;
 mod error;
 mod partitioner;
-#[cfg(feature = "plants")]
-pub mod plants;
 mod queue;
 mod record;
 mod sender;

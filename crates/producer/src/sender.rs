@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_cluster::{Backoff, Outcome, ProducerId, ProducerIdentity};
 use milena_wire::record::SealedBatch;
 use milena_wire::{ErrorCode, Payload};
@@ -508,7 +510,7 @@ impl PartitionSender {
         self.link = link;
         head.send_again(now);
         #[cfg(feature = "plants")]
-        if crate::plants::is_planted(crate::plants::Plant::RetryTakesNewSequence) {
+        if is_planted(Plant::RetryTakesNewSequence) {
             head.base = self.sequence.take(head.sealed.record_count());
         }
         Some(SendBatch {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use milena_cluster::TopicPartition;
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 
 use super::error::{AbortCause, BeginError, Failure, InitError, TransactionStateError};
 use super::event::{Ending, Event, GaveUp};
@@ -186,7 +188,7 @@ impl TransactionManager {
             return;
         }
         #[cfg(feature = "plants")]
-        if crate::plants::is_planted(crate::plants::Plant::CommitInSpiteOfFailedSend)
+        if is_planted(Plant::CommitInSpiteOfFailedSend)
             && matches!(failure, Failure::Abortable { .. })
         {
             return;

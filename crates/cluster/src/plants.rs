@@ -1,0 +1,100 @@
+//! Bugs on demand: the simulation is only worth its time if it finds them.
+//!
+//! Each of them has lost, doubled or torn records in some client. Nothing of this is in a build without the feature `plants`,
+//! and only `cargo xtask plants` and the simulation's own tests ask for it. It lives in this crate because it is the lowest
+//! that all crates with a plant share.
+
+use std::cell::Cell;
+
+macro_rules! plants {
+    ($($(#[$doc:meta])* $plant:ident => $name:literal,)*) => {
+        /// A bug that can be planted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Plant { $($(#[$doc])* $plant,)* }
+
+        impl Plant {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$plant,)*];
+
+            /// Its name on the command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$plant => $name,)* }
+            }
+        }
+    };
+}
+
+plants! {
+    /// A batch that is sent again takes a new sequence, so no broker recognises it.
+    RetryTakesNewSequence => "retry-takes-new-sequence",
+    /// A batch that was never sent keeps the stamp of the identity before.
+    StampReusedAfterEpochBump => "stamp-reused-after-epoch-bump",
+    /// An answer completes the lowest batch in flight instead of the one that it is for.
+    CompletionOfTheWrongBatch => "completion-of-the-wrong-batch",
+    /// A Produce answer's first partition stands for those that it leaves out.
+    AnswerCountedForAPartitionItDoesNotName => "answer-counted-for-a-partition-it-does-not-name",
+    /// A failed send does not keep its transaction from being committed.
+    CommitInSpiteOfFailedSend => "commit-in-spite-of-failed-send",
+    /// A send is let into a transaction whose commit has begun.
+    SendAdmittedAfterGateClosed => "send-admitted-after-gate-closed",
+    /// Under TV1 a transaction begins behind an EndTxn that went unanswered, without a new epoch (KAFKA-17754).
+    EndTxnOnTv1WithoutBumpAfterLostAnswer => "end-txn-on-tv1-without-bump-after-lost-answer",
+    /// A failed AddPartitionsToTxn forgets the partitions that were added before it.
+    AddedPartitionsDroppedByLaterFailure => "added-partitions-dropped-by-later-failure",
+    /// A transaction whose sends have all failed is not ended, because nothing of it is acknowledged.
+    AllFailedTransactionOnTv2NotEnded => "all-failed-transaction-on-tv2-not-ended",
+    /// An EndTxn that the broker could not make sense of counts as committed.
+    UnknownServerErrorOnEndTxnTakenAsCommitted => "unknown-server-error-on-end-txn-taken-as-committed",
+    /// EndTxn goes out while batches of its transaction are unanswered.
+    CommitBeforeAllSendsAnswered => "commit-before-all-sends-answered",
+    /// A new epoch renumbers batches that may be in the log under the old one (librdkafka #4953).
+    EpochBumpRenumbersUnresolvedBatches => "epoch-bump-renumbers-unresolved-batches",
+    /// A batch that may be in the log is failed, and the next goes on behind its sequence (librdkafka #4438).
+    SequenceAdvancedAfterAmbiguousFailure => "sequence-advanced-after-ambiguous-failure",
+    /// A batch that timed out on its way is said not to be in the log.
+    TimedOutInFlightReportedNotPersisted => "timed-out-in-flight-reported-not-persisted",
+    /// A commit that nobody answered is said to be aborted.
+    UnknownCommitTakenAsAborted => "unknown-commit-taken-as-aborted",
+    /// A producer that was fenced takes a new epoch and goes on.
+    FencedErrorRecoveredByBump => "fenced-error-recovered-by-bump",
+    /// A new leader makes the sequences of its partition start over (librdkafka 1.9.0).
+    SequenceForgottenOnLeaderChange => "sequence-forgotten-on-leader-change",
+    /// A later batch goes out while an earlier one waits to be repeated, and takes its sequence.
+    RetryOvertakenByTheNextBatch => "retry-overtaken-by-the-next-batch",
+    /// Aborted ranges are taken in the order of the broker's list, not of their first offsets.
+    AbortedFilterByListOrder => "aborted-filter-by-list-order",
+    /// An abort marker whose transaction has no data skips the records behind it.
+    AbortMarkerWithoutDataSkipsNextRecords => "abort-marker-without-data-skips-next-records",
+    /// The position is the last record's offset and one, whatever markers follow.
+    PositionIsLastRecordPlusOne => "position-is-last-record-plus-one",
+    /// After an abort the pipeline goes on from where it had read to.
+    RewindLostAfterAbort => "rewind-lost-after-abort",
+    /// Committed offsets are read while a transaction is about to move them.
+    OffsetsFetchedWithoutRequireStable => "offsets-fetched-without-require-stable",
+    /// A batch's memory is used again while its frame is in a link (CVE-2026-35554).
+    BufferReusedInLink => "buffer-reused-in-link",
+}
+
+impl Plant {
+    /// The plant of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|plant| plant.name() == name)
+    }
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Plant>> = const { Cell::new(None) };
+}
+
+/// Plants a bug in everything that runs on this thread from now on, or takes it out again.
+pub fn plant(plant: Option<Plant>) {
+    PLANTED.set(plant);
+}
+
+/// Whether this bug is planted on this thread.
+#[must_use]
+pub fn is_planted(plant: Plant) -> bool {
+    PLANTED.get() == Some(plant)
+}
