@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use milena_testbroker::{Broker, StoredRecord};
 
+use crate::failure::Failure;
 use crate::ledger::Ledger;
 use crate::plan::{BANK, BANK_PARTITIONS, INVOICES, ORDERS, ORDERS_PARTITIONS};
 
@@ -88,12 +89,19 @@ pub(crate) fn named(value: &[u8]) -> String {
     text[..end].to_owned()
 }
 
-/// Everything that is wrong.
-pub(crate) fn all(truth: &Truth, ledger: &Ledger) -> Vec<String> {
-    let mut wrong = ledger.violations.clone();
+/// What is wrong however far the run came.
+pub(crate) fn at_any_time(truth: &Truth, ledger: &Ledger) -> Vec<Failure> {
+    let mut wrong = Vec::new();
     doubled::check(truth, ledger, &mut wrong);
     lost::check(truth, ledger, &mut wrong);
     order::check(truth, ledger, &mut wrong);
+    wrong
+}
+
+/// Everything that is wrong.
+pub(crate) fn all(truth: &Truth, ledger: &Ledger) -> Vec<Failure> {
+    let mut wrong = ledger.violations.clone();
+    wrong.extend(at_any_time(truth, ledger));
     persistence::check(truth, ledger, &mut wrong);
     transactions::check(truth, ledger, &mut wrong);
     pipeline::check(truth, &mut wrong);

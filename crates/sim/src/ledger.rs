@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use milena_engine::handles::Persistence;
 
 use crate::driver::HostId;
+use crate::failure::{Check, Failure};
 use crate::faults::{Fault, Tally};
 
 /// What the application knows of a record.
@@ -82,7 +83,7 @@ pub(crate) struct Ledger {
     /// Everything is sent and piped: pipelines end.
     pub(crate) winding_down: bool,
     /// Promises broken, as the workloads themselves noticed.
-    pub(crate) violations: Vec<String>,
+    pub(crate) violations: Vec<Failure>,
 }
 
 impl Ledger {
@@ -127,6 +128,11 @@ impl Ledger {
 
     pub(crate) fn fired(&mut self, fault: Fault) {
         self.tally.add(fault, 1);
+    }
+
+    /// A promise was broken, as a workload noticed.
+    pub(crate) fn violated(&mut self, check: Check, text: impl Into<String>) {
+        self.violations.push(check.failed(text));
     }
 
     pub(crate) fn accepted(&self) -> usize {

@@ -15,14 +15,18 @@
 mod app;
 mod check;
 mod driver;
+mod failure;
 mod faults;
 mod ledger;
 mod network;
 mod plan;
+#[cfg(feature = "plants")]
+pub mod plants;
 mod run;
 mod trace;
 mod workload;
 mod world;
 
+pub use failure::{Check, Failure};
 pub use faults::{Fault, Tally};
 pub use run::{Options, Report, run};

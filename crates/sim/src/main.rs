@@ -9,7 +9,9 @@ const USAGE: &str = "usage: milena-sim [--seeds N] [--first S] | --seed S [--tra
   --seeds N   how many seeds to run (50)
   --first S   the first of them (1)
   --seed S    only this one
-  --trace     tell all of it";
+  --trace     tell all of it
+  --plant P   with this bug planted, until a check catches it that is there for it (needs the feature `plants`)
+  --plants    the bugs that can be planted";
 
 /// Over this many seeds, each kind of fault must have struck so often.
 const SEEDS_THAT_COUNT: u64 = 50;
@@ -27,6 +29,9 @@ fn main() -> ExitCode {
     };
     // A panic inside a run is one of its failures, and told with them.
     std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
+    if let Some(status) = planted(&arguments) {
+        return status;
+    }
     if arguments.trace {
         let report = run(
             arguments.first,
@@ -49,6 +54,51 @@ fn main() -> ExitCode {
         sum.add(&report);
     }
     sum.print()
+}
+
+/// Without the feature there is nothing to plant.
+#[cfg(not(feature = "plants"))]
+fn planted(arguments: &Arguments) -> Option<ExitCode> {
+    (arguments.plants || arguments.plant.is_some()).then(|| {
+        eprintln!("built without the feature `plants`");
+        ExitCode::from(2)
+    })
+}
+
+/// Plants are looked for one line each: `caught` or `missed`, the plant, the seed, the check, and what it said.
+#[cfg(feature = "plants")]
+fn planted(arguments: &Arguments) -> Option<ExitCode> {
+    use milena_sim::plants::{ROWS, plant_for_good, row, search};
+    if arguments.plants {
+        for row in ROWS {
+            let checks: Vec<_> = row.caught_by.iter().map(|check| check.name()).collect();
+            println!("{}\t{}\t{}", row.plant.name(), checks.join(","), row.does);
+        }
+        return Some(ExitCode::SUCCESS);
+    }
+    let name = arguments.plant.as_deref()?;
+    let Some(row) = row(name) else {
+        eprintln!("{name:?} is not a plant; --plants tells them");
+        return Some(ExitCode::from(2));
+    };
+    if arguments.trace {
+        plant_for_good(row);
+        return None;
+    }
+    // A panic is one of the failures; here only the named ones are told.
+    std::panic::set_hook(Box::new(|_| {}));
+    let search = search(row, arguments.first, arguments.seeds);
+    let (word, found) = match (search.caught, search.other) {
+        (Some(caught), _) => ("caught", Some(caught)),
+        (None, other) => ("missed", other),
+    };
+    let (seed, check, text) = match &found {
+        Some((seed, failure)) => (*seed, failure.check.name(), failure.text.as_str()),
+        None => (search.seeds, "none", ""),
+    };
+    let line = text.lines().next().unwrap_or_default();
+    println!("{word}\t{name}\t{seed}\t{check}\t{line}");
+    Some(ExitCode::from(u8::from(word == "missed")))
 }
 
 fn verdict(report: &Report) -> ExitCode {
@@ -147,6 +197,8 @@ struct Arguments {
     first: u64,
     seeds: u64,
     trace: bool,
+    plant: Option<String>,
+    plants: bool,
 }
 
 impl Arguments {
@@ -155,9 +207,16 @@ impl Arguments {
             first: 1,
             seeds: SEEDS_THAT_COUNT,
             trace: false,
+            plant: None,
+            plants: false,
         };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
+            if argument == "--plant" {
+                let name = arguments.next().ok_or("--plant wants a name")?;
+                parsed.plant = Some(name);
+                continue;
+            }
             let mut number = || {
                 let text = arguments.next().unwrap_or_default();
                 text.parse::<u64>()
@@ -167,6 +226,7 @@ impl Arguments {
                 "--seeds" => parsed.seeds = number()?,
                 "--first" => parsed.first = number()?,
                 "--seed" => (parsed.first, parsed.seeds) = (number()?, 1),
+                "--plants" => parsed.plants = true,
                 "--trace" => parsed.trace = true,
                 other => return Err(format!("{other:?} is not known")),
             }

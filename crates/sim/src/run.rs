@@ -9,6 +9,7 @@ use milena_engine::handles::{IsolationLevel, StopHandle};
 use crate::app::App;
 use crate::check::{self, Truth, readers};
 use crate::driver::{Shared, lock};
+use crate::failure::{Check, Failure};
 use crate::faults::Tally;
 use crate::ledger::{Ending, Ledger};
 use crate::plan::{BANK, BANK_PARTITIONS, BILLING, INVOICES, ORDERS, ORDERS_PARTITIONS, Plan};
@@ -64,7 +65,7 @@ pub struct Report {
     /// The transaction protocol that the brokers spoke: `TV1`, `TV2`, or one after the other.
     pub protocol: &'static str,
     /// Promises that were broken; none in a good run.
-    pub failures: Vec<String>,
+    pub failures: Vec<Failure>,
     /// The run in words, if that was asked for.
     pub lines: Vec<String>,
 }
@@ -90,7 +91,7 @@ pub fn run(seed: u64, options: Options) -> Report {
             visits: 0,
             elapsed: Duration::ZERO,
             protocol: "",
-            failures: vec![format!("panic: {text}")],
+            failures: vec![Check::Panic.failed(text)],
             lines: Vec::new(),
         }
     })
@@ -100,7 +101,7 @@ struct Run {
     seed: u64,
     world: World,
     stops: Arc<Mutex<Vec<StopHandle>>>,
-    failures: Vec<String>,
+    failures: Vec<Failure>,
 }
 
 impl Run {
@@ -183,11 +184,11 @@ impl Run {
             }
             if self.world.elapsed() > bound {
                 let unfinished: Vec<&str> = self.world.unfinished().collect();
-                self.failures.push(format!(
-                    "liveness: {what} did not happen within {LIVENESS_BOUND:?} after the faults were over; \
+                self.failures.push(Check::Liveness.failed(format!(
+                    "{what} did not happen within {LIVENESS_BOUND:?} after the faults were over; \
                      unfinished: {unfinished:?}\n{}",
                     self.world.describe()
-                ));
+                )));
                 return false;
             }
             let until = self.world.elapsed() + GLANCE;
@@ -247,9 +248,9 @@ impl Run {
         self.world.run_until(until);
         let visits = (self.world.visits - before) / IDLE.as_secs();
         if visits > IDLE_VISITS_MAX {
-            self.failures.push(format!(
+            self.failures.push(Check::Busy.failed(format!(
                 "the engines took {visits} turns a second with nothing to do"
-            ));
+            )));
         }
     }
 
@@ -259,16 +260,16 @@ impl Run {
         let until = self.world.elapsed() + SHUT_DOWN_BOUND;
         self.world.run_until(until);
         if self.world.hosts() > 0 {
-            self.failures.push(format!(
+            self.failures.push(Check::LeftOver.failed(format!(
                 "{} engines live on without a handle\n{}",
                 self.world.hosts(),
                 self.world.describe()
-            ));
+            )));
         }
         if self.world.open_connections() > 0 {
             let open = self.world.open_connections();
-            self.failures
-                .push(format!("{open} connections are left open"));
+            let text = format!("{open} connections are left open");
+            self.failures.push(Check::LeftOver.failed(text));
         }
     }
 
@@ -279,6 +280,8 @@ impl Run {
             self.failures.extend(check::all(&truth, &ledger));
         } else {
             self.failures.extend(ledger.violations.clone());
+            let truth = Truth::of(&self.world.broker);
+            self.failures.extend(check::at_any_time(&truth, &ledger));
         }
         let committed = ledger
             .transactions
@@ -308,11 +311,12 @@ impl Run {
     }
 }
 
-fn too_small(ledger: &Ledger) -> Option<String> {
+fn too_small(ledger: &Ledger) -> Option<Failure> {
     let (records, transactions) = (ledger.accepted(), ledger.transactions.len());
     let faults = ledger.tally.total();
     let small = records < RECORDS_MIN || transactions < TRANSACTIONS_MIN || faults < FAULTS_MIN;
     small.then(|| {
-        format!("too small a run: {records} records, {transactions} transactions, {faults} faults")
+        let text = format!("{records} records, {transactions} transactions, {faults} faults");
+        Check::TooSmall.failed(text)
     })
 }

@@ -11,6 +11,7 @@ use milena_engine::handles::BrokerAddress;
 use milena_testbroker::{Broker, ConnectionId, RuleId};
 
 use crate::driver::{Alarm, Asked, HostId, Shared, TaskId, TaskWaker, lock};
+use crate::failure::{Check, Failure};
 use crate::faults::Fault;
 use crate::ledger::Ledger;
 use crate::network::{Network, Way};
@@ -79,7 +80,7 @@ pub(crate) struct World {
     /// Each engine's turns, all seconds together.
     pub(crate) visits: u64,
     /// A promise of the engine to its driver that was broken.
-    pub(crate) broken: Option<String>,
+    pub(crate) broken: Option<Failure>,
     calm: bool,
     /// Entries of the brokers' history that were told.
     told: u64,
@@ -348,10 +349,10 @@ impl World {
         host.visit_due = false;
         self.visits += 1;
         if host.count_visit(elapsed) > VISITS_MAX {
-            self.broken = Some(format!(
+            self.broken = Some(Check::Busy.failed(format!(
                 "engine {} took more than {VISITS_MAX} turns in one second: a busy loop",
                 id.0
-            ));
+            )));
             return;
         }
         host.engine.handle_inbox(now);
@@ -435,7 +436,8 @@ impl World {
                 }
                 let left = self.hosts.remove(&id).map_or(0, |host| host.links.len());
                 if left > 0 {
-                    self.broken = Some(format!("engine {} leaves {left} links open", id.0));
+                    let text = format!("engine {} leaves {left} links open", id.0);
+                    self.broken = Some(Check::LeftOver.failed(text));
                 }
             }
         }

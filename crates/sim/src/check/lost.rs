@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Truth, named, value};
+use crate::failure::{Check, Failure};
 use crate::ledger::{Fate, Ledger};
 
-pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
+pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<Failure>) {
     let mut places: BTreeMap<(&str, i32, &[u8]), i64> = BTreeMap::new();
     for ((topic, partition), records) in &truth.all {
         for record in records {
@@ -19,12 +20,12 @@ pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
         let name = named(sent.value.as_bytes());
         let (topic, partition) = (sent.topic, sent.partition);
         match places.get(&(topic, partition, sent.value.as_bytes())) {
-            None => wrong.push(format!(
-                "lost: {name} of {topic}-{partition} was acknowledged"
-            )),
-            Some(found) if offset.is_some_and(|offset| offset != *found) => wrong.push(format!(
+            None => wrong.push(Check::Lost.failed(format!(
+                "{name} of {topic}-{partition} was acknowledged"
+            ))),
+            Some(found) if offset.is_some_and(|offset| offset != *found) => wrong.push(Check::Lost.failed(format!(
                 "{name} of {topic}-{partition} was acknowledged at {offset:?} and lies at {found}"
-            )),
+            ))),
             Some(_) => {}
         }
     }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Truth, named, value};
+use crate::failure::{Check, Failure};
 use crate::ledger::Ledger;
 
-pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
+pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<Failure>) {
     let sent: BTreeMap<&[u8], usize> = ledger
         .sent
         .iter()
@@ -27,9 +28,10 @@ pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
                     named(ledger.sent[before].value.as_bytes()),
                     named(value(record)),
                 );
-                wrong.push(format!(
-                    "reordered: {then} lies behind {first} in {topic}-{partition}"
-                ));
+                wrong.push(
+                    Check::Order
+                        .failed(format!("{then} lies behind {first} in {topic}-{partition}")),
+                );
             }
         }
     }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use milena_engine::handles::Persistence;
 
 use super::{Truth, named, value};
+use crate::failure::{Check, Failure};
 use crate::ledger::{Fate, Ledger};
 use crate::plan::{BANK, ORDERS};
 
-pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
+pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<Failure>) {
     let there: BTreeSet<&[u8]> = [ORDERS, BANK]
         .into_iter()
         .flat_map(|topic| truth.records(topic))
@@ -23,10 +24,10 @@ pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
             Fate::Sending => "never answered",
             _ => continue,
         };
-        wrong.push(format!(
+        wrong.push(Check::Persistence.failed(format!(
             "{} was {claim} ({})",
             named(sent.value.as_bytes()),
             sent.topic
-        ));
+        )));
     }
 }

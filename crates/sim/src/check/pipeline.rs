@@ -1,9 +1,10 @@
 //! The pipeline's output is its input, exactly once and in order, and its offsets say so.
 
 use super::{Truth, named, value};
+use crate::failure::{Check, Failure};
 use crate::plan::{BILLING, INVOICES, ORDERS, ORDERS_PARTITIONS};
 
-pub(super) fn check(truth: &Truth, wrong: &mut Vec<String>) {
+pub(super) fn check(truth: &Truth, wrong: &mut Vec<Failure>) {
     for index in 0..ORDERS_PARTITIONS {
         let key = |topic: &str| (topic.to_owned(), index);
         let expected: Vec<Vec<u8>> = truth.committed[&key(ORDERS)]
@@ -19,13 +20,13 @@ pub(super) fn check(truth: &Truth, wrong: &mut Vec<String>) {
             .find(|place| expected.get(*place).map(Vec::as_slice) != found.get(*place).copied())
         {
             let name = |value: Option<&[u8]>| value.map_or_else(|| "nothing".to_owned(), named);
-            wrong.push(format!(
+            wrong.push(Check::Pipeline.failed(format!(
                 "invoices of partition {index}: {} where {} belongs ({} of {} are there)",
                 name(found.get(place).copied()),
                 name(expected.get(place).map(Vec::as_slice)),
                 found.len(),
                 expected.len()
-            ));
+            )));
         }
         let end = truth.ends[&key(ORDERS)];
         let offset = truth
@@ -33,9 +34,9 @@ pub(super) fn check(truth: &Truth, wrong: &mut Vec<String>) {
             .get(&(BILLING.to_owned(), ORDERS.to_owned(), index))
             .copied();
         if offset.unwrap_or(0) != end {
-            wrong.push(format!(
+            wrong.push(Check::Pipeline.failed(format!(
                 "the pipeline's group stands at {offset:?} of {ORDERS}-{index}, which ends at {end}"
-            ));
+            )));
         }
     }
 }

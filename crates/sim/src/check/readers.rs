@@ -1,6 +1,7 @@
 //! A read_committed reader gets what the markers say, a read_uncommitted one everything: each record once and in order.
 
 use super::{Truth, named, value};
+use crate::failure::{Check, Failure};
 use crate::ledger::{Ledger, Read};
 use crate::plan::{BANK, INVOICES};
 
@@ -9,7 +10,7 @@ pub(crate) const COMMITTED: &str = "reader of committed records";
 /// The name of the reader that sees everything.
 pub(crate) const EVERYTHING: &str = "reader of all records";
 
-pub(crate) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
+pub(crate) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<Failure>) {
     for (reader, logs) in [(COMMITTED, &truth.committed), (EVERYTHING, &truth.all)] {
         for ((topic, partition), records) in logs {
             if ![BANK, INVOICES].contains(&topic.as_str()) {
@@ -33,9 +34,9 @@ pub(crate) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
                 let due = records
                     .get(agreed)
                     .map(|record| (record.offset, named(value(record))));
-                wrong.push(format!(
+                wrong.push(Check::Readers.failed(format!(
                     "the {reader} of {topic}-{partition} got {got:?} instead of {due:?}"
-                ));
+                )));
             }
         }
     }

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::{Truth, named, value};
+use crate::failure::{Check, Failure};
 use crate::ledger::{Ending, Fate, Ledger};
 use crate::plan::{BANK, MANUAL, ORDERS};
 
-pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
+pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<Failure>) {
     let visible: BTreeSet<&[u8]> = truth
         .committed(BANK)
         .map(|(_, record)| value(record))
@@ -27,35 +28,35 @@ pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
             .partition(|value| visible.contains(value));
         let example = |values: &[&[u8]]| values.first().map(|value| named(value));
         match &transaction.ending {
-            Ending::Open => wrong.push(format!("transaction {number} was never ended")),
-            Ending::Committed if !hidden.is_empty() => wrong.push(format!(
+            Ending::Open => wrong.push(Check::Torn.failed(format!("transaction {number} was never ended"))),
+            Ending::Committed if !hidden.is_empty() => wrong.push(Check::Torn.failed(format!(
                 "transaction {number} is committed, and {} of its records are not visible: {:?}",
                 hidden.len(),
                 example(&hidden)
-            )),
-            Ending::Aborted(cause) if !seen.is_empty() => wrong.push(format!(
+            ))),
+            Ending::Aborted(cause) if !seen.is_empty() => wrong.push(Check::Torn.failed(format!(
                 "transaction {number} is aborted ({cause}), and {} of its records are visible: {:?}",
                 seen.len(),
                 example(&seen)
-            )),
-            Ending::Unknown if !seen.is_empty() && !hidden.is_empty() => wrong.push(format!(
+            ))),
+            Ending::Unknown if !seen.is_empty() && !hidden.is_empty() => wrong.push(Check::Torn.failed(format!(
                 "transaction {number} is torn: {:?} is visible, {:?} is not",
                 example(&seen),
                 example(&hidden)
-            )),
+            ))),
             _ => {}
         }
         if transaction.ending == Ending::Committed {
             if transaction.fenced && !empty {
-                wrong.push(format!(
+                wrong.push(Check::Torn.failed(format!(
                     "transaction {number} was committed by a fenced instance"
-                ));
+                )));
             }
             if let Some(failed) = &transaction.failed_send {
                 let name = named(failed.as_bytes());
-                wrong.push(format!(
+                wrong.push(Check::Torn.failed(format!(
                     "transaction {number} was committed although {name} failed"
-                ));
+                )));
             }
             last_offset = transaction.offset.or(last_offset);
         }
@@ -69,8 +70,8 @@ pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<String>) {
         .get(&(MANUAL.to_owned(), ORDERS.to_owned(), 0))
         .copied();
     if found != last_offset && !unknown {
-        wrong.push(format!(
+        wrong.push(Check::Torn.failed(format!(
             "group {MANUAL} stands at {found:?}, the last committed transaction with an offset said {last_offset:?}"
-        ));
+        )));
     }
 }

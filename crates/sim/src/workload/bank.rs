@@ -11,6 +11,7 @@ use milena_engine::handles::{
 use super::orders::await_delivery;
 use crate::app::App;
 use crate::driver::lock;
+use crate::failure::Check;
 use crate::faults::Fault;
 use crate::ledger::{Ending, Fate};
 use crate::plan::{BANK, BANK_ID, BANK_PARTITIONS, MANUAL, ORDERS};
@@ -53,7 +54,7 @@ async fn give_back(app: &mut App, producer: &mut TransactionalProducer) {
     let bytes = producer.buffered_bytes();
     if begun && bytes > 0 {
         let violation = format!("{bytes} bytes are still charged to the transactional producer");
-        app.ledger().violations.push(violation);
+        app.ledger().violated(Check::LeftOver, violation);
     }
 }
 
@@ -78,7 +79,7 @@ async fn build(app: &mut App) -> TransactionalProducer {
                 let calm = app.ledger().calm;
                 if calm {
                     let violation = format!("no transactional producer: {error}");
-                    app.ledger().violations.push(violation);
+                    app.ledger().violated(Check::Refused, violation);
                 }
             }
         }
@@ -169,7 +170,7 @@ async fn by_itself(app: &mut App, producer: &mut TransactionalProducer) -> Next 
         Some(Err(TransactionError::Commit(error))) => {
             if !matches!(error, CommitError::Aborted { .. }) {
                 let violation = format!("a closure's commit: {error}");
-                app.ledger().violations.push(violation);
+                app.ledger().violated(Check::Refused, violation);
             }
             Next::Rebuild
         }
@@ -197,7 +198,7 @@ async fn begin<'p>(
             let late = matches!(error, BeginError::TimedOut { .. }) && app.is_long_calm();
             if pending || late {
                 let violation = format!("begin is refused without reason: {error}");
-                app.ledger().violations.push(violation);
+                app.ledger().violated(Check::Liveness, violation);
             }
             None
         }
@@ -318,9 +319,10 @@ fn heard(app: &App, entry: usize, answer: Result<(), CommitError>) -> Heard {
         Err(CommitError::Aborted { cause }) => Heard::Ended(Ending::Aborted(cause.to_string())),
         Err(CommitError::Unknown) => Heard::Nothing,
         Err(error) => {
-            ledger
-                .violations
-                .push(format!("commit of an open transaction: {error}"));
+            ledger.violated(
+                Check::Refused,
+                format!("commit of an open transaction: {error}"),
+            );
             Heard::Nothing
         }
     }
@@ -335,7 +337,7 @@ async fn resolve(app: &mut App, producer: &mut TransactionalProducer, entry: usi
             Ok(_) => Ending::Unknown,
             Err(error) => {
                 let violation = format!("resolve of an open client: {error}");
-                app.ledger().violations.push(violation);
+                app.ledger().violated(Check::Refused, violation);
                 return Next::Rebuild;
             }
         };

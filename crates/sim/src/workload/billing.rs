@@ -6,6 +6,7 @@ use milena_engine::ClientHandle;
 use milena_engine::handles::{Pipeline, PipelineError, Record, Step};
 
 use crate::app::{App, Join};
+use crate::failure::Check;
 use crate::faults::Fault;
 use crate::plan::{BILLING, BILLING_ID, INVOICES, ORDERS, ORDERS_PARTITIONS};
 
@@ -70,7 +71,7 @@ async fn build(app: &mut App, client: &ClientHandle) -> Option<Pipeline> {
         Err(error) => {
             if app.is_long_calm() {
                 let violation = format!("no pipeline: {error}");
-                app.ledger().violations.push(violation);
+                app.ledger().violated(Check::Liveness, violation);
             }
             None
         }
@@ -111,7 +112,7 @@ async fn work(app: &mut App, mut pipeline: Pipeline) -> Ended {
             Err(PipelineError::Consume(error)) => {
                 if app.is_long_calm() {
                     let violation = format!("the pipeline cannot read: {error}");
-                    app.ledger().violations.push(violation);
+                    app.ledger().violated(Check::Liveness, violation);
                 }
                 app.pause(PACE).await;
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use milena_engine::handles::{Delivery, Producer, Record, TrySendError};
 
 use crate::app::App;
+use crate::failure::Check;
 use crate::faults::Fault;
 use crate::ledger::Fate;
 use crate::plan::{ORDERS, ORDERS_PARTITIONS};
@@ -35,7 +36,7 @@ pub(crate) async fn run(mut app: App) {
     }
     if let Err(error) = producer.flush().await {
         let violation = format!("flush failed on an open client: {error}");
-        app.ledger().violations.push(violation);
+        app.ledger().violated(Check::Refused, violation);
     }
     // A batch whose caller was told of its time-out may still be sent; its memory goes with its frame. What never comes back
     // makes this a run that does not end.
@@ -64,7 +65,7 @@ async fn send_all(mut app: App, producer: Producer, sender: u64) {
             let tried = producer.try_send(&record);
             if let Err(TrySendError::Refused(error)) = &tried {
                 let violation = format!("a good record is refused: {error}");
-                app.ledger().violations.push(violation);
+                app.ledger().violated(Check::Refused, violation);
             }
             tried.ok().map(Ok)
         } else if app.strikes(0.2) {

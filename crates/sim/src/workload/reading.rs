@@ -3,6 +3,7 @@
 use milena_engine::handles::{ConsumeError, IsolationLevel};
 
 use crate::app::App;
+use crate::failure::Check;
 use crate::plan::{BANK, BANK_PARTITIONS, INVOICES, ORDERS_PARTITIONS};
 
 pub(crate) async fn run(mut app: App, name: &'static str, isolation: IsolationLevel) {
@@ -28,9 +29,10 @@ pub(crate) async fn run(mut app: App, name: &'static str, isolation: IsolationLe
             }
             Err(ConsumeError::Closed) => return,
             Err(error) => {
-                app.ledger()
-                    .violations
-                    .push(format!("{name}: a healthy log cannot be read: {error}"));
+                app.ledger().violated(
+                    Check::Readers,
+                    format!("{name}: a healthy log cannot be read: {error}"),
+                );
                 return;
             }
         }

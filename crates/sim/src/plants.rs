@@ -1,0 +1,80 @@
+//! Which check must catch which planted bug: a simulation that finds nothing proves nothing.
+//!
+//! A plant is caught by a check that its row names, and by no other: a panic, or a run that stands still, would also follow
+//! from a plant that merely breaks the client.
+
+use milena_engine::plants::{Plant, plant};
+
+use crate::failure::{Check, Failure};
+use crate::run::{Options, run};
+
+/// One planted bug and what it must be caught by.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The bug.
+    pub plant: Plant,
+    /// What the client does wrong.
+    pub does: &'static str,
+    /// The checks that may catch it.
+    pub caught_by: &'static [Check],
+}
+
+/// What came of looking for a planted bug.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// The first seed whose run fails by a named check, and that failure.
+    pub caught: Option<(u64, Failure)>,
+    /// The first failure by another check, if that came before.
+    pub other: Option<(u64, Failure)>,
+    /// Seeds that were run.
+    pub seeds: u64,
+}
+
+/// Runs up to `seeds` seeds from `first` on with the bug of `row`, until a check that it names fails.
+#[must_use]
+pub fn search(row: &Row, first: u64, seeds: u64) -> Search {
+    plant(Some(row.plant));
+    let mut search = Search {
+        caught: None,
+        other: None,
+        seeds: 0,
+    };
+    for seed in first..first.saturating_add(seeds) {
+        let failures = run(seed, Options::default()).failures;
+        search.seeds += 1;
+        let named = |failure: &&Failure| row.caught_by.contains(&failure.check);
+        if let Some(failure) = failures.iter().find(named) {
+            search.caught = Some((seed, failure.clone()));
+            break;
+        }
+        let other = failures.into_iter().next();
+        search.other = search.other.or(other.map(|failure| (seed, failure)));
+    }
+    plant(None);
+    search
+}
+
+/// Plants the bug of `row` in everything that runs on this thread from now on.
+pub fn plant_for_good(row: &Row) {
+    plant(Some(row.plant));
+}
+
+/// The row of the bug of this name.
+#[must_use]
+pub fn row(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.plant.name() == name)
+}
+
+/// All of them, in the order in which they are told.
+pub const ROWS: &[Row] = &[
+    Row {
+        plant: Plant::RetryTakesNewSequence,
+        does: "a batch that is sent again takes a new sequence",
+        caught_by: &[Check::Doubled],
+    },
+    Row {
+        plant: Plant::CommitInSpiteOfFailedSend,
+        does: "a failed send does not keep its transaction from being committed",
+        caught_by: &[Check::Torn, Check::Pipeline],
+    },
+];
