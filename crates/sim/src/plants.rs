@@ -47,8 +47,9 @@ pub fn search(row: &Row, first: u64, seeds: u64) -> Search {
             search.caught = Some((seed, failure.clone()));
             break;
         }
-        let other = failures.into_iter().next();
-        search.other = search.other.or(other.map(|failure| (seed, failure)));
+        if search.other.is_none() {
+            search.other = failures.into_iter().next().map(|failure| (seed, failure));
+        }
     }
     plant(None);
     search
