@@ -2,8 +2,10 @@
 //!
 //! `start` writes the state of a cluster under `target/kafka/NAME`, leaves a supervisor behind and returns once every node is
 //! registered. The supervisor ([`supervisor`]) owns the brokers: it ends them when it is told to, when the processes it watches
-//! are gone, or when `start` itself died half way; so no broker outlives a test run.
+//! are gone, or when `start` itself died half way; so no broker outlives a test run. `node` ([`control`]) kills, pauses and
+//! starts single brokers.
 
+mod control;
 mod jars;
 mod node;
 mod oracle;
@@ -28,6 +30,8 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
         "start" => start::main(rest),
         "stop" => stop::main(rest),
         "supervise" => supervisor::main(rest),
+        "node" => control::main(rest),
+        "relay-targets" => control::relay_targets(rest),
         "env" => env(rest),
         "list" => list(rest),
         "classpath" => classpath(rest),

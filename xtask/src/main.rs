@@ -18,11 +18,20 @@ const USAGE: &str = "\
 usage: cargo xtask kafka <command> [options]
 
   start --version V [--nodes 1|3] [--port P] [--name N] [--transaction-version 0|1|2]
-        [--watch-pid PID] [--reuse] [--timeout SECONDS]
+        [--watch-pid PID] [--reuse] [--timeout SECONDS] [--relay-ports P1,P2,P3]
+        [--session-timeout SECONDS] [--controlled-shutdown]
                        start brokers on P, P+1, P+2 (default 9092; 0 picks free ports), return when every node is
                        registered, and print host:port,.. on standard output. With --watch-pid (may be repeated) the
                        brokers end when those processes are gone. With --reuse a running cluster of the same name and
-                       shape is handed out again
+                       shape is handed out again. With --relay-ports each node has one more listener, which tells
+                       clients to come to that port of 127.0.0.1: a relay's. A killed node is fenced, and may come back,
+                       after --session-timeout (default 18); with --controlled-shutdown SIGTERM lets a node hand over
+                       what it leads
+  relay-targets [--name N]
+                       print 127.0.0.1:A,127.0.0.1:B,..: where the listeners behind --relay-ports really are
+  node [--name N] --node I [--timeout SECONDS] kill|term|stop|cont|start
+                       SIGKILL, SIGTERM (both return when the process is gone), SIGSTOP or SIGCONT to one broker; start
+                       starts it again on its own data and returns when it is registered (default time-out 120)
   stop [--name N | --all]
                        end brokers and remove their data
   env [--name N]       print MILENA_BOOTSTRAP=.. of a running cluster

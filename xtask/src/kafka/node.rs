@@ -5,7 +5,7 @@ use super::state::Cluster;
 use crate::failure::{Context, Failure, Result};
 use crate::process;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
@@ -62,11 +62,16 @@ pub(crate) fn prepare(cluster: &Cluster, jars: &Jars, node: usize) -> Result<()>
     Ok(())
 }
 
-/// Starts a node. Its output goes to `server.log` beside its configuration.
+/// Starts a node, for the first time or again. Its output goes to `server.log` beside its configuration, after what it wrote
+/// before it was ended.
 pub(crate) fn spawn(cluster: &Cluster, jars: &Jars, node: usize) -> Result<Child> {
     let directory = cluster.node_directory(node);
     let log = log_file(cluster, node);
-    let output = File::create(&log).context(|| format!("create {}", log.display()))?;
+    let output = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&log)
+        .context(|| format!("create {}", log.display()))?;
     let errors = output.try_clone().context(|| "copy a file handle".into())?;
     let (logging, _) = logging(jars, &directory);
     let mut broker = jars.java();
@@ -88,6 +93,16 @@ pub(crate) fn spawn(cluster: &Cluster, jars: &Jars, node: usize) -> Result<Child
     broker.spawn().context(|| format!("start node {node}"))
 }
 
+/// The name of a node's process in the cluster's state.
+pub(crate) fn role(node: usize) -> String {
+    format!("node-{node}")
+}
+
+/// The mark that asks the supervisor to start a node again.
+pub(crate) fn start_mark(node: usize) -> String {
+    format!("start-node-{node}")
+}
+
 /// The end of what a node logged, indented, for the message about its failure.
 pub(crate) fn log_tail(cluster: &Cluster, node: usize) -> String {
     let text = fs::read_to_string(log_file(cluster, node)).unwrap_or_default();
@@ -103,23 +118,39 @@ fn server_properties(cluster: &Cluster, node: usize) -> String {
         .map(|(id, port)| format!("{id}@127.0.0.1:{port}"))
         .collect();
     let (port, controller) = (cluster.ports[node - 1], cluster.controller_ports[node - 1]);
+    // Brokers keep to the first listener among themselves: what a relay does is done to clients only.
+    let (relay_listens, relay_advertises) = match (
+        cluster.relay_targets.get(node - 1),
+        cluster.relay_ports.get(node - 1),
+    ) {
+        (Some(target), Some(relay)) => (
+            format!(",RELAY://127.0.0.1:{target}"),
+            format!(",RELAY://127.0.0.1:{relay}"),
+        ),
+        _ => (String::new(), String::new()),
+    };
     let mut text = format!(
         "process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{relay_listens}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{relay_advertises}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,RELAY:PLAINTEXT
 log.dirs={data}
 default.replication.factor={replicas}
 min.insync.replicas={in_sync}
 offsets.topic.replication.factor={replicas}
 transaction.state.log.replication.factor={replicas}
 transaction.state.log.min.isr={in_sync}
+broker.session.timeout.ms={session_timeout}
+controlled.shutdown.enable={controlled_shutdown}
 ",
         voters = voters.join(","),
         data = data_directory(cluster, node).display(),
+        session_timeout = cluster.session_timeout_ms,
+        controlled_shutdown = cluster.controlled_shutdown,
     );
     text.push_str(SMALL);
     if jars_know_share_groups(&cluster.version) {
@@ -133,9 +164,8 @@ transaction.state.log.min.isr={in_sync}
     text
 }
 
-/// Small numbers start faster. The session time-out is long because a machine that also compiles starves a broker for seconds,
-/// and a fenced broker would look like a fault of the client. Timed-out transactions are looked for every second instead of
-/// every ten, so that tests of them need not wait.
+/// Small numbers start faster. Timed-out transactions are looked for every second instead of every ten, so that tests of them
+/// need not wait.
 const SMALL: &str = "\
 offsets.topic.num.partitions=5
 transaction.state.log.num.partitions=5
@@ -144,12 +174,10 @@ log.retention.ms=-1
 auto.create.topics.enable=false
 num.network.threads=2
 num.io.threads=4
-broker.session.timeout.ms=18000
 broker.heartbeat.interval.ms=500
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 log.index.size.max.bytes=1048576
 log.cleaner.dedupe.buffer.size=16777216
-controlled.shutdown.enable=false
 ";
 
 fn jars_know_share_groups(version: &str) -> bool {
@@ -207,6 +235,10 @@ mod tests {
             transaction_version: None,
             ports: (9092..9092 + nodes).collect(),
             controller_ports: (20_000..20_000 + nodes).collect(),
+            relay_ports: Vec::new(),
+            relay_targets: Vec::new(),
+            session_timeout_ms: 18_000,
+            controlled_shutdown: false,
             data: PathBuf::from("data"),
         }
     }
@@ -223,6 +255,24 @@ mod tests {
         assert!(three.contains("\nmin.insync.replicas=2\n"));
         let one = server_properties(&cluster(1), 1);
         assert!(one.contains("transaction.state.log.replication.factor=1\n"));
+    }
+
+    #[test]
+    fn a_relay_listener_says_the_relays_address_and_brokers_keep_to_their_own() {
+        let mut cluster = cluster(3);
+        assert!(!server_properties(&cluster, 1).contains("RELAY://"));
+        cluster.relay_ports = vec![31_001, 31_002, 31_003];
+        cluster.relay_targets = vec![21_001, 21_002, 21_003];
+        let text = server_properties(&cluster, 2);
+        assert!(text.contains(
+            "listeners=PLAINTEXT://127.0.0.1:9093,CONTROLLER://127.0.0.1:20001,RELAY://127.0.0.1:21002\n"
+        ));
+        assert!(
+            text.contains(
+                "advertised.listeners=PLAINTEXT://127.0.0.1:9093,RELAY://127.0.0.1:31002\n"
+            )
+        );
+        assert!(text.contains("inter.broker.listener.name=PLAINTEXT\n"));
     }
 
     #[test]

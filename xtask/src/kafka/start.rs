@@ -26,6 +26,9 @@ struct Wish {
     /// 0: any free ones.
     port: u16,
     transaction_version: Option<u8>,
+    relay_ports: Vec<u16>,
+    session_timeout_ms: u32,
+    controlled_shutdown: bool,
     watched: Vec<ProcessId>,
     reuse: bool,
     timeout: Duration,
@@ -71,10 +74,12 @@ impl Wish {
                 "port",
                 "name",
                 "transaction-version",
+                "relay-ports",
+                "session-timeout",
                 "watch-pid",
                 "timeout",
             ],
-            &["reuse"],
+            &["reuse", "controlled-shutdown"],
         )?
         .without_rest()?;
         let nodes = flags.parsed("nodes")?.unwrap_or(1);
@@ -103,6 +108,12 @@ impl Wish {
             nodes,
             port,
             transaction_version,
+            relay_ports: relay_ports(&flags, nodes)?,
+            session_timeout_ms: match flags.parsed::<u32>("session-timeout")? {
+                Some(seconds) => seconds.saturating_mul(1000),
+                None => state::SESSION_TIMEOUT_MS,
+            },
+            controlled_shutdown: flags.switch("controlled-shutdown"),
             watched,
             reuse: flags.switch("reuse"),
             timeout: Duration::from_secs(flags.parsed("timeout")?.unwrap_or(TIMEOUT_SECONDS)),
@@ -112,13 +123,21 @@ impl Wish {
     /// Writes down a new cluster: ports that were free a moment ago, and where its data goes.
     fn lay_out(&self) -> Result<Cluster> {
         let ports = self.broker_ports()?;
-        let controller_ports = free_ports(self.nodes, &ports)?;
+        let mut taken = [ports.as_slice(), &self.relay_ports].concat();
+        let controller_ports = free_ports(self.nodes, &taken)?;
+        taken.extend(&controller_ports);
+        let relays = u16::try_from(self.relay_ports.len()).unwrap_or(0);
+        let relay_targets = free_ports(relays, &taken)?;
         let cluster = Cluster {
             name: self.name.clone(),
             version: self.version.clone(),
             transaction_version: self.transaction_version,
             ports,
             controller_ports,
+            relay_ports: self.relay_ports.clone(),
+            relay_targets,
+            session_timeout_ms: self.session_timeout_ms,
+            controlled_shutdown: self.controlled_shutdown,
             data: state::data_directory(&self.name),
         };
         // What a broker that was killed from outside may have left.
@@ -131,7 +150,7 @@ impl Wish {
 
     fn broker_ports(&self) -> Result<Vec<u16>> {
         if self.port == 0 {
-            return free_ports(self.nodes, &[]);
+            return free_ports(self.nodes, &self.relay_ports);
         }
         let ports: Vec<u16> = (self.port..self.port + self.nodes).collect();
         for port in &ports {
@@ -145,6 +164,29 @@ impl Wish {
     }
 }
 
+/// `--relay-ports P,P,P`: one a node, all different.
+fn relay_ports(flags: &Flags, nodes: u16) -> Result<Vec<u16>> {
+    let Some(text) = flags.value("relay-ports") else {
+        return Ok(Vec::new());
+    };
+    let ports: Vec<u16> = text
+        .split(',')
+        .map(|port| {
+            port.parse()
+                .context(|| format!("--relay-ports: {port} is no port"))
+        })
+        .collect::<Result<_>>()?;
+    let distinct = (1..)
+        .zip(&ports)
+        .all(|(next, port)| !ports[next..].contains(port));
+    if ports.len() == usize::from(nodes) && distinct && !ports.contains(&0) {
+        return Ok(ports);
+    }
+    Err(Failure::new(format!(
+        "--relay-ports {text}: one port a node, all different, for {nodes} node(s)"
+    )))
+}
+
 /// The cluster of that name that runs already, if it may be handed out again.
 fn running(wish: &Wish) -> Result<Option<Cluster>> {
     let Some(cluster) = Cluster::load(&wish.name)? else {
@@ -156,7 +198,10 @@ fn running(wish: &Wish) -> Result<Option<Cluster>> {
     }
     let same = cluster.version == wish.version
         && cluster.ports.len() == usize::from(wish.nodes)
-        && cluster.transaction_version == wish.transaction_version;
+        && cluster.transaction_version == wish.transaction_version
+        && cluster.relay_ports == wish.relay_ports
+        && cluster.session_timeout_ms == wish.session_timeout_ms
+        && cluster.controlled_shutdown == wish.controlled_shutdown;
     if !wish.reuse || !same {
         return Err(Failure::new(format!(
             "a cluster runs already ({cluster}): cargo xtask kafka stop --name {}, or give another --name",
@@ -253,4 +298,23 @@ fn free_ports(count: u16, taken: &[u16]) -> Result<Vec<u16>> {
 
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay_ports_of(text: &str, nodes: u16) -> Result<Vec<u16>> {
+        let arguments = ["--relay-ports".to_owned(), text.to_owned()];
+        relay_ports(&Flags::parse(&arguments, &["relay-ports"], &[])?, nodes)
+    }
+
+    #[test]
+    fn relay_ports_are_one_a_node_and_all_different() {
+        assert_eq!(relay_ports_of("1,2,3", 3).expect("valid"), [1, 2, 3]);
+        assert_eq!(relay_ports_of("7", 1).expect("valid"), [7]);
+        for wrong in ["1,2", "1,2,2", "1,2,x", "0,1,2", ""] {
+            assert!(relay_ports_of(wrong, 3).is_err(), "{wrong}");
+        }
+    }
 }

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// Bytes that must be free on a memory file system before logs are put there.
 const SHM_FREE_BYTES_MIN: u64 = 2 << 30;
+/// Long, because a machine that also compiles starves a broker for seconds, and a fenced broker would look like a fault of the
+/// client.
+pub(crate) const SESSION_TIMEOUT_MS: u32 = 18_000;
 
 /// One cluster: what it was started as, and where its files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,14 @@ pub(crate) struct Cluster {
     /// One broker port a node; node ids count from 1.
     pub(crate) ports: Vec<u16>,
     pub(crate) controller_ports: Vec<u16>,
+    /// One a node, or none at all: what each node says to clients of its relay listener, where somebody else listens.
+    pub(crate) relay_ports: Vec<u16>,
+    /// Where those listeners really are.
+    pub(crate) relay_targets: Vec<u16>,
+    /// After so long without a heartbeat a node is fenced, and a killed one may not register again before.
+    pub(crate) session_timeout_ms: u32,
+    /// Whether SIGTERM lets a node hand over what it leads.
+    pub(crate) controlled_shutdown: bool,
     /// Where the logs of the brokers are: in memory if the machine has room there.
     pub(crate) data: PathBuf,
 }
@@ -56,13 +67,18 @@ impl Cluster {
             ports.join(",")
         };
         let text = format!(
-            "version={}\ntransaction_version={}\nports={}\ncontroller_ports={}\ndata={}\n",
+            "version={}\ntransaction_version={}\nports={}\ncontroller_ports={}\nrelay_ports={}\nrelay_targets={}\n\
+             session_timeout_ms={}\ncontrolled_shutdown={}\ndata={}\n",
             self.version,
             self.transaction_version
                 .map(|v| v.to_string())
                 .unwrap_or_default(),
             numbers(&self.ports),
             numbers(&self.controller_ports),
+            numbers(&self.relay_ports),
+            numbers(&self.relay_targets),
+            self.session_timeout_ms,
+            self.controlled_shutdown,
             self.data.display(),
         );
         write_whole(&self.directory().join("cluster"), &text)
@@ -77,6 +93,7 @@ impl Cluster {
         };
         let ports = |text: &str| -> Result<Vec<u16>> {
             text.split(',')
+                .filter(|port| !port.is_empty())
                 .map(|port| port.parse().context(|| format!("port {port}")))
                 .collect()
         };
@@ -86,6 +103,13 @@ impl Cluster {
             transaction_version: field("transaction_version")?.parse().ok(),
             ports: ports(field("ports")?)?,
             controller_ports: ports(field("controller_ports")?)?,
+            relay_ports: ports(field("relay_ports").unwrap_or_default())?,
+            relay_targets: ports(field("relay_targets").unwrap_or_default())?,
+            session_timeout_ms: field("session_timeout_ms")
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(SESSION_TIMEOUT_MS),
+            controlled_shutdown: field("controlled_shutdown").is_ok_and(|text| text == "true"),
             data: PathBuf::from(field("data")?),
         })
     }
@@ -138,8 +162,17 @@ impl Cluster {
         write_whole(&file, &process.to_string())
     }
 
+    /// Forgets a process that has ended, so that whoever waits for its successor does not find it.
+    pub(crate) fn forget_process(&self, role: &str) {
+        let _ = fs::remove_file(self.directory().join(format!("{role}.pid")));
+    }
+
     pub(crate) fn mark(&self, what: &str) -> Result<()> {
         write_whole(&self.directory().join(what), "")
+    }
+
+    pub(crate) fn unmark(&self, what: &str) {
+        let _ = fs::remove_file(self.directory().join(what));
     }
 
     pub(crate) fn is_marked(&self, what: &str) -> bool {
@@ -273,6 +306,16 @@ mod tests {
         for wrong in ["", "..", "a/b", ".hidden", "a b"] {
             assert!(check_name(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_state_without_the_later_fields_is_read_as_it_was_meant() {
+        let text =
+            "version=4.3.1\ntransaction_version=\nports=1,2,3\ncontroller_ports=4,5,6\ndata=d\n";
+        let cluster = Cluster::from_text("x", text).expect("complete before there were relays");
+        assert!(cluster.relay_ports.is_empty() && cluster.relay_targets.is_empty());
+        assert_eq!(cluster.session_timeout_ms, SESSION_TIMEOUT_MS);
+        assert!(!cluster.controlled_shutdown);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `kafka stop`: ends the brokers of a cluster and removes their data, whatever state they are in.
 
-use super::DEFAULT_NAME;
 use super::state::{self, Cluster};
+use super::{DEFAULT_NAME, node};
 use crate::failure::{Failure, Result};
 use crate::flags::Flags;
 use crate::process::ProcessId;
@@ -38,14 +38,14 @@ pub(crate) fn stop(cluster: &Cluster) {
 /// The same for a caller that holds the lock of that name.
 pub(crate) fn stop_locked(cluster: &Cluster) {
     let brokers: Vec<ProcessId> = (1..=cluster.ports.len())
-        .filter_map(|node| cluster.process(&format!("node-{node}")))
+        .filter_map(|node| cluster.process(&node::role(node)))
         .collect();
     if let Some(supervisor) = cluster.process("supervisor") {
         let _ = cluster.mark("stop");
         wait_until_gone(&supervisor);
         supervisor.signal_group("KILL");
     }
-    // Left alone by a supervisor that was killed itself.
+    // Left alone by a supervisor that was killed itself. SIGKILL ends paused ones too.
     for broker in &brokers {
         broker.signal("KILL");
     }

@@ -1,7 +1,8 @@
 //! The process that owns the brokers of one cluster.
 //!
 //! It ends them when `stop` asks, when the processes the cluster was started for are gone, or when `start` died before the
-//! cluster was ready. Brokers are its children, in its process group: whoever must end everything at once kills the group.
+//! cluster was ready. A broker that ends later is no reason to: somebody killed it on purpose (`kafka node`), and may ask this
+//! process to start it again. Brokers are its children, the restarted ones too, in its process group: whoever must end everything at once kills the group.
 
 use super::jars::{self, Jars};
 use super::node;
@@ -31,7 +32,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
         eprintln!("{failure}");
         // `start` sees the mark, reads the logs and then stops this cluster; without it nobody would say why.
         let _ = cluster.mark("failed");
-        wait_for_the_end(&cluster, &mut brokers)?;
+        wait_for_the_end(&cluster, &jars, &mut brokers)?;
     }
     end(&mut brokers);
     cluster.remove();
@@ -53,14 +54,14 @@ fn supervise(cluster: &Cluster, jars: &Jars, brokers: &mut Vec<Child>) -> Result
         let process = ProcessId::of(broker.id());
         brokers.push(broker);
         if let Some(process) = process {
-            cluster.save_process(&format!("node-{node}"), &process)?;
+            cluster.save_process(&node::role(node), &process)?;
         }
     }
-    wait_for_the_end(cluster, brokers)
+    wait_for_the_end(cluster, jars, brokers)
 }
 
 /// Returns when the cluster has to end; fails if a broker ended before the cluster was ready.
-fn wait_for_the_end(cluster: &Cluster, brokers: &mut [Child]) -> Result<()> {
+fn wait_for_the_end(cluster: &Cluster, jars: &Jars, brokers: &mut [Child]) -> Result<()> {
     let starter = cluster.process("starter");
     let mut unwatched_since: Option<Instant> = None;
     loop {
@@ -73,6 +74,9 @@ fn wait_for_the_end(cluster: &Cluster, brokers: &mut [Child]) -> Result<()> {
         }
         if !ready && !cluster.is_marked("failed") {
             fail_if_one_ended(brokers)?;
+        }
+        if ready {
+            start_again(cluster, jars, brokers);
         }
         let watched = cluster.watched();
         if !ready || watched.is_empty() || watched.iter().any(ProcessId::is_alive) {
@@ -87,6 +91,28 @@ fn wait_for_the_end(cluster: &Cluster, brokers: &mut [Child]) -> Result<()> {
             }
         }
         thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// Starts the nodes that `kafka node .. start` has asked for. A failure is for whoever asked: the rest of the cluster stays.
+fn start_again(cluster: &Cluster, jars: &Jars, brokers: &mut [Child]) {
+    for (node, broker) in (1..).zip(brokers) {
+        // Looked after whether asked or not: an ended child stays in the process table until then.
+        let ended = matches!(broker.try_wait(), Ok(Some(_)));
+        let wish = node::start_mark(node);
+        if !ended || !cluster.is_marked(&wish) {
+            continue;
+        }
+        let started = node::spawn(cluster, jars, node).and_then(|child| {
+            let process = ProcessId::of(child.id());
+            *broker = child;
+            let process = process.ok_or_else(|| Failure::new("it ended at once"))?;
+            cluster.save_process(&node::role(node), &process)
+        });
+        if let Err(failure) = started {
+            eprintln!("node {node} was not started again: {failure}");
+        }
+        cluster.unmark(&wish);
     }
 }
 
