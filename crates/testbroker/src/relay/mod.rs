@@ -16,7 +16,9 @@
 //! up to 64 KiB. Kafka answers a connection's requests in order, so an answer belongs to the oldest request whose
 //! correlation id it carries; older ones still waiting then (`acks=0`) are never answered. TLS is not understood.
 
+mod frames;
 mod pump;
+mod route;
 mod rules;
 mod state;
 #[cfg(test)]
@@ -24,7 +26,7 @@ mod tests;
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, TcpListener},
+    net::Ipv4Addr,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -35,8 +37,15 @@ use tokio::{
     sync::oneshot,
 };
 
-pub use self::rules::{HoldToken, RelayAction, RelayRule, RelayRuleId};
-use self::{pump::accept, state::Shared};
+use self::{
+    pump::accept,
+    route::{Route, listen},
+    state::{Shared, State, Target},
+};
+pub use self::{
+    route::RelayPath,
+    rules::{HoldToken, RelayAction, RelayRule, RelayRuleId},
+};
 
 /// A running relay: a thread of its own with its listeners on loopback.
 ///
@@ -84,18 +93,39 @@ impl Relay {
         if let Some(port) = state.route(&target) {
             return local(port);
         }
-        match listen() {
-            Ok((listener, port)) => {
-                state.add_route(target.clone(), port);
-                self.running.handle.spawn(accept(
-                    listener,
-                    target,
-                    Arc::clone(&self.running.shared),
-                ));
-                local(port)
-            }
+        match self.open(&mut state, target.clone(), 0) {
+            Ok(port) => local(port),
             Err(_) => target,
         }
+    }
+
+    /// Listens on `port` for the broker at `host:target_port`; port 0 means any. Returns the relay's port.
+    ///
+    /// For brokers that advertise the relay's address, as brokers behind a real proxy do: every client goes through it then,
+    /// and none needs an address map. A broker has one such port; asked for again, the first one is returned.
+    pub fn listen(&self, port: u16, host: &str, target_port: u16) -> io::Result<u16> {
+        let target = (host.to_owned(), target_port);
+        let mut state = self.running.shared.state();
+        match state.route(&target) {
+            Some(port) => Ok(port),
+            None => self.open(&mut state, target, port),
+        }
+    }
+
+    fn open(&self, state: &mut State, target: Target, port: u16) -> io::Result<u16> {
+        let (listener, port) = listen(port)?;
+        let route = Arc::new(Route::new(target, port));
+        state.add_route(Arc::clone(&route));
+        let shared = Arc::clone(&self.running.shared);
+        self.running.handle.spawn(accept(listener, route, shared));
+        Ok(port)
+    }
+
+    /// Makes the network to the broker at `host:port` so, until it is set otherwise. Returns how many connections stood on
+    /// it; `None` if the relay does not lead there.
+    pub fn set_path(&self, host: &str, port: u16, path: RelayPath) -> Option<usize> {
+        let state = self.running.shared.state();
+        state.set_path(&(host.to_owned(), port), path)
     }
 
     /// Adds a rule. Rules are counted from here on; a request may match several, and then all their actions apply.
@@ -163,11 +193,4 @@ impl Drop for Running {
             let _ = thread.join();
         }
     }
-}
-
-fn listen() -> io::Result<(TcpListener, u16)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
-    let port = listener.local_addr()?.port();
-    Ok((listener, port))
 }

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use milena_wire::{ApiKey, CorrelationId};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,19 +15,43 @@ use tokio::{
 };
 
 use super::{
+    frames::Frames,
+    route::{RelayPath, Route, listen},
     rules::{RelayAction, RelayRuleId, Verdict},
-    state::{ConnectionId, Shared, Target},
+    state::{ConnectionId, Shared},
 };
 
 /// Accepts connections for one broker, for as long as the relay runs.
-pub(super) async fn accept(listener: std::net::TcpListener, target: Target, shared: Arc<Shared>) {
-    let Ok(listener) = TcpListener::from_std(listener) else {
-        return;
-    };
+pub(super) async fn accept(
+    mut listener: std::net::TcpListener,
+    route: Arc<Route>,
+    shared: Arc<Shared>,
+) {
+    loop {
+        let Ok(open) = TcpListener::from_std(listener) else {
+            return;
+        };
+        tokio::select! {
+            () = accept_all(&open, &route, &shared) => {}
+            _ = route.until(|path| *path == RelayPath::Refused) => {}
+        }
+        // Closed, not only left alone: the system would go on accepting for it.
+        drop(open);
+        route.until(|path| *path != RelayPath::Refused).await;
+        listener = loop {
+            match listen(route.port) {
+                Ok((listener, _)) => break listener,
+                Err(_) => sleep(ACCEPT_BACKOFF).await,
+            }
+        };
+    }
+}
+
+async fn accept_all(listener: &TcpListener, route: &Arc<Route>, shared: &Arc<Shared>) {
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
-                Handle::current().spawn(serve(client, target.clone(), Arc::clone(&shared)));
+                Handle::current().spawn(serve(client, Arc::clone(route), Arc::clone(shared)));
             }
             // Out of file descriptors, or the peer is gone already: neither may end the listener.
             Err(_) => sleep(ACCEPT_BACKOFF).await,
@@ -36,91 +60,159 @@ pub(super) async fn accept(listener: std::net::TcpListener, target: Target, shar
 }
 
 /// Carries one connection until either side ends it, a fault does, or it is cut.
-async fn serve(client: TcpStream, target: Target, shared: Arc<Shared>) {
-    let (id, cut) = shared.state().open();
+async fn serve(client: TcpStream, route: Arc<Route>, shared: Arc<Shared>) {
+    let (id, cut) = shared.state().open(Arc::clone(&route));
     tokio::select! {
         _ = cut => {}
+        _ = route.until(|path| *path == RelayPath::Refused) => {}
         // Whatever the reason, the end of a connection is the same for both sides: it is closed.
-        _ = carry(client, &target, &shared, id) => {}
+        _ = carry_or_swallow(client, &route, &shared, id) => {}
     }
     shared.state().close(id);
 }
 
-async fn carry(
+async fn carry_or_swallow(
     mut client: TcpStream,
-    target: &Target,
+    route: &Arc<Route>,
     shared: &Arc<Shared>,
     id: ConnectionId,
 ) -> io::Result<()> {
-    let mut broker = TcpStream::connect((target.0.as_str(), target.1)).await?;
+    if route.path() == RelayPath::BlackHole {
+        return swallow(client, None).await;
+    }
+    let mut broker = TcpStream::connect((route.target.0.as_str(), route.target.1)).await?;
     client.set_nodelay(true)?;
     broker.set_nodelay(true)?;
+    let end = tokio::select! {
+        _ = route.until(|path| *path == RelayPath::BlackHole) => End::Swallow,
+        end = carry(&mut client, &mut broker, route, shared, id) => end?,
+    };
+    match end {
+        End::Close => Ok(()),
+        End::Swallow => swallow(client, Some(broker)).await,
+    }
+}
+
+/// How a connection ends on purpose.
+enum End {
+    Close,
+    /// It stays, and nothing passes any more.
+    Swallow,
+}
+
+/// Accepts what the client sends until it closes. The broker's side stands as long, and nothing is read from it.
+async fn swallow(mut client: TcpStream, _broker: Option<TcpStream>) -> io::Result<()> {
+    let mut nowhere = [0; 4096];
+    while client.read(&mut nowhere).await? > 0 {}
+    Ok(())
+}
+
+async fn carry(
+    client: &mut TcpStream,
+    broker: &mut TcpStream,
+    route: &Arc<Route>,
+    shared: &Arc<Shared>,
+    id: ConnectionId,
+) -> io::Result<End> {
     let (client_read, client_write) = client.split();
     let (broker_read, broker_write) = broker.split();
     tokio::select! {
-        result = carry_requests(Frames::new(client_read), broker_write, target, shared, id) => result,
-        result = carry_answers(Frames::new(broker_read), client_write, shared, id) => result,
+        end = carry_requests(client_read, broker_write, route, shared, id) => end,
+        end = carry_answers(broker_read, client_write, route, shared, id) => end.map(|()| End::Close),
     }
 }
 
 async fn carry_requests(
-    mut frames: Frames<'_>,
+    client: ReadHalf<'_>,
     mut broker: WriteHalf<'_>,
-    target: &Target,
+    route: &Arc<Route>,
     shared: &Arc<Shared>,
     id: ConnectionId,
-) -> io::Result<()> {
+) -> io::Result<End> {
+    let mut frames = Frames::new(client);
     loop {
         // Length, API key, version, correlation id: the same bytes in every version of the request header.
         let (frame_bytes, mut head) = frames.head::<12>().await?;
         let api = ApiKey(head.get_i16());
         let _version = head.get_i16();
-        let verdict = shared.state().enter(id, api, CorrelationId(head.get_i32()));
+        let (verdict, number) = shared.state().enter(id, api, CorrelationId(head.get_i32()));
+        shared.entered();
 
-        let late = verdict.iter().find_map(|&(rule, action)| match action {
-            RelayAction::ResendLater { .. } | RelayAction::ResendOnRelease(_) => {
-                Some((rule, action))
-            }
-            _ => None,
-        });
+        let late = verdict.iter().copied().find(|(_, action)| action.is_late());
+        let twice = fired_by(&verdict, RelayAction::Duplicate);
         let lost = fired_by(&verdict, RelayAction::LoseRequest);
+        let swallowed = fired_by(&verdict, RelayAction::Swallow);
         let cut = fired_by(&verdict, RelayAction::CutNow);
         let mut copy = Vec::new();
-        match lost {
-            Some(_) if late.is_some() => frames.take(frame_bytes, &mut copy).await?,
-            Some(_) => {}
-            None if cut.is_some() => broker.write_all(frames.first_half(frame_bytes)).await?,
-            None => {
-                frames
-                    .forward(frame_bytes, &mut broker, late.map(|_| &mut copy))
-                    .await?
+        if lost.or(swallowed).is_some() {
+            if late.is_some() {
+                frames.take(frame_bytes, &mut copy).await?;
             }
+        } else if cut.is_some() {
+            broker.write_all(frames.first_half(frame_bytes)).await?;
+        } else {
+            delay_request(&verdict, shared).await;
+            let copied = (late.is_some() || twice.is_some()).then_some(&mut copy);
+            frames
+                .forward(frame_bytes, &mut broker, route, copied)
+                .await?;
         }
         if let Some((rule, when)) = late.filter(|_| !copy.is_empty()) {
-            Handle::current().spawn(resend(copy, when, rule, target.clone(), Arc::clone(shared)));
+            let late = Late {
+                copy: copy.clone(),
+                api,
+                number,
+                when,
+                rule,
+            };
+            Handle::current().spawn(resend(late, Arc::clone(route), Arc::clone(shared)));
         }
-        if let Some(rule) = lost.or(cut) {
+        if let Some(rule) = lost.or(cut).or(swallowed) {
             shared.count_fired(rule);
-            return Ok(());
+            return Ok(match lost.or(cut) {
+                Some(_) => End::Close,
+                None => End::Swallow,
+            });
+        }
+        if twice.is_some() {
+            broker.write_all(&copy).await?;
+        }
+    }
+}
+
+async fn delay_request(verdict: &Verdict, shared: &Shared) {
+    for &(rule, action) in verdict {
+        if let RelayAction::DelayRequest(by) = action {
+            sleep(by).await;
+            shared.count_fired(rule);
         }
     }
 }
 
 async fn carry_answers(
-    mut frames: Frames<'_>,
+    broker: ReadHalf<'_>,
     mut client: WriteHalf<'_>,
+    route: &Route,
     shared: &Arc<Shared>,
     id: ConnectionId,
 ) -> io::Result<()> {
+    let mut frames = Frames::new(broker);
     loop {
         let (frame_bytes, mut head) = frames.head::<8>().await?;
         let correlation_id = CorrelationId(head.get_i32());
-        let verdict = shared.state().answer(id, correlation_id);
+        let (verdict, second) = shared.state().answer(id, correlation_id);
+        if let Some(rule) = second {
+            frames.take(frame_bytes, &mut Vec::new()).await?;
+            let mut state = shared.state();
+            state.rules.count_fired(rule);
+            state.answered(id, correlation_id);
+            continue;
+        }
         if let Some(rule) = fired_by(&verdict, RelayAction::LoseAnswer) {
             shared.count_fired(rule);
             return Ok(());
         }
-        for (rule, action) in verdict {
+        for &(rule, action) in &verdict {
             match action {
                 // Meanwhile the later answers wait in the socket: nothing is buffered for them here.
                 RelayAction::HoldAnswers(token) => shared.released(token).await,
@@ -131,8 +223,15 @@ async fn carry_answers(
                 _ => {}
             }
         }
+        if let Some(rule) = fired_by(&verdict, RelayAction::CutAnswer) {
+            client.write_all(frames.first_half(frame_bytes)).await?;
+            shared.count_fired(rule);
+            return Ok(());
+        }
         shared.state().answered(id, correlation_id);
-        frames.forward(frame_bytes, &mut client, None).await?;
+        frames
+            .forward(frame_bytes, &mut client, route, None)
+            .await?;
     }
 }
 
@@ -143,122 +242,36 @@ fn fired_by(verdict: &Verdict, wanted: RelayAction) -> Option<RelayRuleId> {
         .map(|&(rule, _)| rule)
 }
 
-/// Delivers a copy of a request over a connection of its own, and counts it when the broker has answered it.
-async fn resend(
+/// A copy of a request that is to reach the broker later.
+struct Late {
     copy: Vec<u8>,
+    api: ApiKey,
+    /// Which request of its API the original was.
+    number: u64,
     when: RelayAction,
     rule: RelayRuleId,
-    target: Target,
-    shared: Arc<Shared>,
-) {
-    match when {
+}
+
+/// Delivers a copy of a request over a connection of its own, and counts it when the broker has answered it.
+async fn resend(late: Late, route: Arc<Route>, shared: Arc<Shared>) {
+    match late.when {
         RelayAction::ResendLater { after } => sleep(after).await,
+        RelayAction::ResendAfter { requests } => {
+            shared.requested(late.api, late.number + requests).await;
+        }
         RelayAction::ResendOnRelease(token) => shared.released(token).await,
         _ => {}
     }
     let deliver = async {
-        let mut broker = TcpStream::connect((target.0.as_str(), target.1)).await?;
-        broker.write_all(&copy).await?;
+        let mut broker = TcpStream::connect((route.target.0.as_str(), route.target.1)).await?;
+        broker.write_all(&late.copy).await?;
         let (read, _write) = broker.split();
         Frames::new(read).head::<8>().await.map(|_| ())
     };
     if let Ok(Ok(())) = timeout(RESEND_WAIT_MAX, deliver).await {
-        shared.count_fired(rule);
+        shared.count_fired(late.rule);
     }
 }
-
-/// The frames of one direction: what has been read and not yet passed on.
-struct Frames<'a> {
-    from: ReadHalf<'a>,
-    buffer: BytesMut,
-}
-
-impl<'a> Frames<'a> {
-    fn new(from: ReadHalf<'a>) -> Self {
-        Self {
-            from,
-            buffer: BytesMut::with_capacity(PIECE_BYTES),
-        }
-    }
-
-    /// Waits for the next frame's first `HEAD` bytes and takes none of them: the frame's length with its prefix, and
-    /// the bytes after the prefix.
-    async fn head<const HEAD: usize>(&mut self) -> io::Result<(usize, &[u8])> {
-        while self.buffer.len() < HEAD {
-            self.read_some().await?;
-        }
-        let mut head = &self.buffer[..HEAD];
-        let length = head.get_i32();
-        match usize::try_from(length) {
-            Ok(length) if (HEAD - PREFIX_BYTES..=FRAME_BYTES_MAX).contains(&length) => {
-                Ok((length + PREFIX_BYTES, head))
-            }
-            // Not Kafka, or out of step: nothing after this can be understood.
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "frame length out of bounds",
-            )),
-        }
-    }
-
-    /// Passes a frame on piece by piece as it arrives; `copy` gets the same bytes.
-    async fn forward(
-        &mut self,
-        frame_bytes: usize,
-        to: &mut WriteHalf<'_>,
-        mut copy: Option<&mut Vec<u8>>,
-    ) -> io::Result<()> {
-        let mut left = frame_bytes;
-        while left > 0 {
-            if self.buffer.is_empty() {
-                self.read_some().await?;
-            }
-            let piece = self.buffer.split_to(left.min(self.buffer.len()));
-            if let Some(copy) = &mut copy {
-                copy.extend_from_slice(&piece);
-            }
-            to.write_all(&piece).await?;
-            left -= piece.len();
-        }
-        Ok(())
-    }
-
-    /// Reads a frame to its end without passing it on.
-    async fn take(&mut self, frame_bytes: usize, into: &mut Vec<u8>) -> io::Result<()> {
-        while into.len() < frame_bytes {
-            if self.buffer.is_empty() {
-                self.read_some().await?;
-            }
-            let piece = self
-                .buffer
-                .split_to((frame_bytes - into.len()).min(self.buffer.len()));
-            into.extend_from_slice(&piece);
-        }
-        Ok(())
-    }
-
-    /// Half of what has been read of the frame: never the whole of it.
-    fn first_half(&self, frame_bytes: usize) -> &[u8] {
-        &self.buffer[..frame_bytes.min(self.buffer.len()) / 2]
-    }
-
-    async fn read_some(&mut self) -> io::Result<()> {
-        self.buffer.reserve(PIECE_BYTES);
-        match self.from.read_buf(&mut self.buffer).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The length prefix of a frame.
-const PREFIX_BYTES: usize = 4;
-
-/// Kafka's own limit (`socket.request.max.bytes`): a length above it means that the peer does not speak Kafka.
-const FRAME_BYTES_MAX: usize = 100 * 1024 * 1024;
-
-/// As much as is read at once, and so at most held of a frame in a direction.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// Between two tries to accept when accepting fails.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);

@@ -8,6 +8,8 @@ use milena_wire::ApiKey;
 #[derive(Debug, Clone)]
 pub struct RelayRule {
     api: Option<ApiKey>,
+    /// The port of the broker that the request is for.
+    broker: Option<u16>,
     choice: Choice,
 }
 
@@ -24,6 +26,7 @@ impl RelayRule {
     pub fn on(api: ApiKey) -> Self {
         Self {
             api: Some(api),
+            broker: None,
             choice: Choice::Always,
         }
     }
@@ -32,7 +35,17 @@ impl RelayRule {
     pub fn any() -> Self {
         Self {
             api: None,
+            broker: None,
             choice: Choice::Always,
+        }
+    }
+
+    /// Only those for the broker that listens on this port (its own, not the relay's).
+    #[must_use]
+    pub fn to_broker(self, port: u16) -> Self {
+        Self {
+            broker: Some(port),
+            ..self
         }
     }
 
@@ -88,8 +101,19 @@ pub enum RelayAction {
     HoldAnswers(HoldToken),
     /// The answer arrives this much later.
     Delay(Duration),
+    /// The request waits this long before a byte of it is forwarded, and so do all later ones of that connection.
+    DelayRequest(Duration),
     /// Half of what has been read of the request is forwarded, then the connection is closed: a torn frame.
     CutNow,
+    /// Half of what has been read of the answer is forwarded, then the connection is closed: the broker has acted, and
+    /// the client has a torn frame.
+    CutAnswer,
+    /// Neither this request nor anything later on its connection is forwarded, and the connection stays: the client
+    /// has to find out by itself. Together with `ResendAfter`: a request held back by the network.
+    Swallow,
+    /// The request reaches the broker twice, one right after the other on the same connection; the second answer is
+    /// swallowed. Fired when the broker has answered the second.
+    Duplicate,
     /// A copy of the request reaches the broker this much later, over a connection of its own; the original goes its
     /// way. Fired when the broker has answered the copy. Together with `LoseAnswer` or `LoseRequest`: the late
     /// duplicate of a request that the client has seen no answer to.
@@ -97,12 +121,26 @@ pub enum RelayAction {
         /// Counted from the moment the original was read.
         after: Duration,
     },
+    /// The same, but the copy leaves when so many later requests of the same API have come to the relay, over whichever
+    /// connection.
+    ResendAfter {
+        /// Counted from the original, which is not one of them.
+        requests: u64,
+    },
     /// The same, but the copy leaves when [`Relay::release`](super::Relay::release) is called with this token: for a
     /// test that must know what happened before it.
     ResendOnRelease(HoldToken),
 }
 
 impl RelayAction {
+    /// Whether a copy of the request leaves later.
+    pub(super) fn is_late(self) -> bool {
+        matches!(
+            self,
+            Self::ResendLater { .. } | Self::ResendAfter { .. } | Self::ResendOnRelease(_)
+        )
+    }
+
     /// The token that has to be released before all of this has happened.
     pub(super) fn token(self) -> Option<HoldToken> {
         match self {
@@ -165,10 +203,10 @@ impl Rules {
     }
 
     /// Counts a request against every rule and says what is to happen to it.
-    pub(super) fn judge(&mut self, api: ApiKey) -> Verdict {
+    pub(super) fn judge(&mut self, api: ApiKey, broker: u16) -> Verdict {
         let mut verdict = Verdict::new();
         for (&id, active) in &mut self.active {
-            if active.matches(api) {
+            if active.matches(api, broker) {
                 verdict.push((id, active.action));
             }
         }
@@ -185,8 +223,10 @@ impl Rules {
 }
 
 impl ActiveRule {
-    fn matches(&mut self, api: ApiKey) -> bool {
-        if self.rule.api.is_some_and(|wanted| wanted != api) {
+    fn matches(&mut self, api: ApiKey, broker: u16) -> bool {
+        if self.rule.api.is_some_and(|wanted| wanted != api)
+            || self.rule.broker.is_some_and(|wanted| wanted != broker)
+        {
             return false;
         }
         self.seen += 1;
@@ -203,11 +243,13 @@ impl ActiveRule {
 mod tests {
     use super::*;
 
+    const BROKER: u16 = 9092;
+
     fn matched(rule: RelayRule, requests: u64) -> Vec<u64> {
         let mut rules = Rules::default();
         rules.add(rule, RelayAction::LoseAnswer);
         (1..=requests)
-            .filter(|_| !rules.judge(ApiKey::END_TXN).is_empty())
+            .filter(|_| !rules.judge(ApiKey::END_TXN, BROKER).is_empty())
             .collect()
     }
 
@@ -220,14 +262,16 @@ mod tests {
         assert_eq!(matched(on().every(2), 5), [2, 4]);
         assert_eq!(matched(RelayRule::any().nth(1), 2), [1]);
         assert_eq!(matched(RelayRule::on(ApiKey::PRODUCE), 3), [0u64; 0]);
+        assert_eq!(matched(on().to_broker(BROKER).nth(1), 2), [1]);
+        assert_eq!(matched(on().to_broker(BROKER + 1), 3), [0u64; 0]);
     }
 
     #[test]
     fn requests_of_other_apis_do_not_count() {
         let mut rules = Rules::default();
         rules.add(RelayRule::on(ApiKey::END_TXN).nth(1), RelayAction::CutNow);
-        assert!(rules.judge(ApiKey::PRODUCE).is_empty());
-        assert_eq!(rules.judge(ApiKey::END_TXN).len(), 1);
+        assert!(rules.judge(ApiKey::PRODUCE, BROKER).is_empty());
+        assert_eq!(rules.judge(ApiKey::END_TXN, BROKER).len(), 1);
     }
 
     #[test]
@@ -239,7 +283,7 @@ mod tests {
         rules.add(RelayRule::on(ApiKey::END_TXN), RelayAction::LoseAnswer);
         rules.add(RelayRule::any(), late);
         let actions: Vec<_> = rules
-            .judge(ApiKey::END_TXN)
+            .judge(ApiKey::END_TXN, BROKER)
             .into_iter()
             .map(|(_, action)| action)
             .collect();

@@ -2,13 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use milena_wire::{ApiKey, CorrelationId};
 use tokio::sync::{Notify, oneshot};
 
-use super::rules::{HoldToken, RelayAction, RelayRuleId, Rules, Verdict};
+use super::{
+    route::{RelayPath, Route},
+    rules::{HoldToken, RelayAction, RelayRuleId, Rules, Verdict},
+};
 
 /// A broker: host and port.
 pub(super) type Target = (String, u16);
@@ -18,6 +21,7 @@ pub(super) type Target = (String, u16);
 pub(super) struct Shared {
     state: Mutex<State>,
     released: Notify,
+    entered: Notify,
 }
 
 impl Shared {
@@ -47,6 +51,23 @@ impl Shared {
         }
     }
 
+    /// Tells those who count requests that there is one more.
+    pub(super) fn entered(&self) {
+        self.entered.notify_waiters();
+    }
+
+    /// Returns when so many requests of the API have come.
+    pub(super) async fn requested(&self, api: ApiKey, count: u64) {
+        loop {
+            let mut notified = std::pin::pin!(self.entered.notified());
+            notified.as_mut().enable();
+            if self.state().requests(api) >= count {
+                return;
+            }
+            notified.await;
+        }
+    }
+
     pub(super) fn count_fired(&self, id: RelayRuleId) {
         self.state().rules.count_fired(id);
     }
@@ -55,7 +76,7 @@ impl Shared {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) rules: Rules,
-    routes: BTreeMap<Target, u16>,
+    routes: BTreeMap<Target, Arc<Route>>,
     connections: BTreeMap<ConnectionId, Connection>,
     opened: u64,
     requests: BTreeMap<ApiKey, u64>,
@@ -67,6 +88,7 @@ pub(super) struct ConnectionId(u64);
 
 #[derive(Debug)]
 struct Connection {
+    route: Arc<Route>,
     /// Dropped to close the connection.
     _cut: oneshot::Sender<()>,
     under_way: VecDeque<UnderWay>,
@@ -78,31 +100,46 @@ struct UnderWay {
     api: ApiKey,
     correlation_id: CorrelationId,
     verdict: Verdict,
+    /// The rule that sent this request a second time: the client waits for one answer only.
+    second: Option<RelayRuleId>,
 }
 
 impl State {
     /// The relay's port for a target, or the same port if it is the relay's own.
     pub(super) fn route(&self, target: &Target) -> Option<u16> {
-        let own = target.0 == "127.0.0.1" && self.routes.values().any(|&port| port == target.1);
-        if own {
+        let mut routes = self.routes.values();
+        if target.0 == "127.0.0.1" && routes.any(|route| route.port == target.1) {
             Some(target.1)
         } else {
-            self.routes.get(target).copied()
+            self.routes.get(target).map(|route| route.port)
         }
     }
 
-    pub(super) fn add_route(&mut self, target: Target, port: u16) {
-        self.routes.insert(target, port);
+    pub(super) fn add_route(&mut self, route: Arc<Route>) {
+        self.routes.insert(route.target.clone(), route);
+    }
+
+    /// Makes the path to a target so; returns how many connections stood on it, or `None` if there is no such route.
+    pub(super) fn set_path(&self, target: &Target, path: RelayPath) -> Option<usize> {
+        let route = self.routes.get(target)?;
+        route.set_path(path);
+        let connections = self.connections.values();
+        Some(
+            connections
+                .filter(|connection| Arc::ptr_eq(&connection.route, route))
+                .count(),
+        )
     }
 
     /// Enters a connection; the receiver resolves when it is to be cut.
-    pub(super) fn open(&mut self) -> (ConnectionId, oneshot::Receiver<()>) {
+    pub(super) fn open(&mut self, route: Arc<Route>) -> (ConnectionId, oneshot::Receiver<()>) {
         self.opened += 1;
         let id = ConnectionId(self.opened);
         let (cut, to_cut) = oneshot::channel();
         self.connections.insert(
             id,
             Connection {
+                route,
                 _cut: cut,
                 under_way: VecDeque::new(),
             },
@@ -123,44 +160,64 @@ impl State {
     }
 
     /// Counts a request, and enters it as under way before any byte of it is forwarded: its answer always finds it.
+    /// Returns what is to happen to it, and its number among the requests of its API.
     pub(super) fn enter(
         &mut self,
         id: ConnectionId,
         api: ApiKey,
         correlation_id: CorrelationId,
-    ) -> Verdict {
-        *self.requests.entry(api).or_default() += 1;
-        let verdict = self.rules.judge(api);
+    ) -> (Verdict, u64) {
+        let number = self.requests.entry(api).or_default();
+        *number += 1;
+        let number = *number;
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return (Verdict::new(), number);
+        };
+        let verdict = self.rules.judge(api, connection.route.target.1);
+        let mut twice = None;
         for &(rule, action) in &verdict {
             self.held.extend(action.token());
             if matches!(action, RelayAction::HoldAnswers(_)) {
                 self.rules.count_fired(rule);
             }
+            if action == RelayAction::Duplicate {
+                twice = Some(rule);
+            }
         }
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.under_way.push_back(UnderWay {
-                api,
-                correlation_id,
-                verdict: verdict.clone(),
-            });
+        let under_way = |verdict, second| UnderWay {
+            api,
+            correlation_id,
+            verdict,
+            second,
+        };
+        let first = under_way(verdict.clone(), None);
+        connection.under_way.push_back(first);
+        if twice.is_some() {
+            let second = under_way(Verdict::new(), twice);
+            connection.under_way.push_back(second);
         }
-        verdict
+        (verdict, number)
     }
 
-    /// What is to happen to the answer that has come.
-    pub(super) fn answer(&mut self, id: ConnectionId, correlation_id: CorrelationId) -> Verdict {
+    /// What is to happen to the answer that has come, and the rule whose second copy it answers.
+    pub(super) fn answer(
+        &mut self,
+        id: ConnectionId,
+        correlation_id: CorrelationId,
+    ) -> (Verdict, Option<RelayRuleId>) {
         let Some(connection) = self.connections.get_mut(&id) else {
-            return Verdict::new();
+            return (Verdict::new(), None);
         };
         let Some(place) = connection
             .under_way
             .iter()
             .position(|entry| entry.correlation_id == correlation_id)
         else {
-            return Verdict::new();
+            return (Verdict::new(), None);
         };
         connection.under_way.drain(..place);
-        connection.under_way[0].verdict.clone()
+        let entry = &connection.under_way[0];
+        (entry.verdict.clone(), entry.second)
     }
 
     /// The answer has been passed on.

@@ -2,8 +2,8 @@
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    net::{TcpListener, TcpStream},
+    sync::Mutex,
     thread,
     time::Duration,
 };
@@ -329,17 +329,19 @@ fn cutting_closes_every_connection_and_new_ones_are_served() {
 
 #[test]
 fn answers_are_matched_past_requests_that_are_never_answered() {
-    let mut state = state::State::default();
+    let mut state = State::default();
     let token = HoldToken(1);
     state
         .rules
         .add(RelayRule::any().nth(2), RelayAction::HoldAnswers(token));
-    let (id, _cut) = state.open();
+    let route = Arc::new(Route::new(("127.0.0.1".into(), 1), 2));
+    let (id, _cut) = state.open(route);
     for correlation in 1..=3 {
         state.enter(id, ApiKey::PRODUCE, milena_wire::CorrelationId(correlation));
     }
     assert_eq!(state.pending(ApiKey::PRODUCE), 1);
-    assert!(state.answer(id, milena_wire::CorrelationId(3)).is_empty());
+    let (verdict, second) = state.answer(id, milena_wire::CorrelationId(3));
+    assert!(verdict.is_empty() && second.is_none());
     assert_eq!(state.pending(ApiKey::PRODUCE), 0);
 }
 
@@ -369,3 +371,5 @@ fn bytes_that_are_not_kafka_end_the_connection() {
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     assert_eq!(read_answer(&mut client), None);
 }
+
+mod paths;
