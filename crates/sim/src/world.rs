@@ -69,7 +69,7 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) ledger: Arc<Mutex<Ledger>>,
     rng: fastrand::Rng,
-    network: Network,
+    pub(crate) network: Network,
     hosts: BTreeMap<HostId, Host>,
     tasks: BTreeMap<TaskId, Task>,
     agenda: BTreeMap<Place, Event>,
@@ -122,23 +122,30 @@ impl World {
 
     /// Lets the world go on until `until`, or until a promise of the engine's is broken.
     pub(crate) fn run_until(&mut self, until: Duration) {
-        while self.broken.is_none() {
-            self.hear();
-            let Some(entry) = self.agenda.first_entry() else {
-                break;
-            };
-            let at = entry.key().0;
-            if at > until {
-                break;
-            }
-            let event = entry.remove();
-            self.shared.set_elapsed(at);
-            self.events += 1;
-            self.handle(event);
-        }
+        while self.step(until) {}
         if self.shared.elapsed() < until {
             self.shared.set_elapsed(until);
         }
+    }
+
+    /// Does what is due next; false if that is nothing, or is later than `until`, or a promise of the engine's is broken.
+    pub(crate) fn step(&mut self, until: Duration) -> bool {
+        if self.broken.is_some() {
+            return false;
+        }
+        self.hear();
+        let Some(entry) = self.agenda.first_entry() else {
+            return false;
+        };
+        let at = entry.key().0;
+        if at > until {
+            return false;
+        }
+        let event = entry.remove();
+        self.shared.set_elapsed(at);
+        self.events += 1;
+        self.handle(event);
+        true
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
