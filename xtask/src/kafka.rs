@@ -31,6 +31,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
         "stop" => stop::main(rest),
         "supervise" => supervisor::main(rest),
         "node" => control::main(rest),
+        "in-sync" => control::in_sync(rest),
         "relay-targets" => control::relay_targets(rest),
         "env" => env(rest),
         "list" => list(rest),

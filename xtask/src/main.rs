@@ -34,6 +34,8 @@ usage: cargo xtask kafka <command> [options]
                        starts it again on its own data and returns when it is registered (default time-out 120)
   stop [--name N | --all]
                        end brokers and remove their data
+  in-sync [--name N] [--timeout SECONDS]
+                       return when every partition has a leader and all its replicas in sync
   env [--name N]       print MILENA_BOOTSTRAP=.. of a running cluster
   list                 print the running clusters
   classpath --version V

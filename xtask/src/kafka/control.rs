@@ -1,4 +1,5 @@
-//! `kafka node`: kills, pauses and starts single brokers of a running cluster. `kafka relay-targets`: where a relay sends to.
+//! `kafka node`: kills, pauses and starts single brokers of a running cluster. `kafka in-sync`: waits until that is forgotten.
+//! `kafka relay-targets`: where a relay sends to.
 
 use super::state::Cluster;
 use super::{DEFAULT_NAME, node, probe};
@@ -67,6 +68,50 @@ pub(crate) fn relay_targets(arguments: &[String]) -> Result<()> {
         .collect();
     println!("{}", targets.join(","));
     Ok(())
+}
+
+/// Returns once every node says that every partition has a leader and all its replicas in sync.
+pub(crate) fn in_sync(arguments: &[String]) -> Result<()> {
+    let flags = Flags::parse(arguments, &["name", "timeout"], &[])?.without_rest()?;
+    let cluster = running(flags.value("name").unwrap_or(DEFAULT_NAME))?;
+    let timeout = Duration::from_secs(flags.parsed("timeout")?.unwrap_or(TIMEOUT_SECONDS));
+    let deadline = Instant::now() + timeout;
+    let mut expected = cluster.ports.clone();
+    expected.sort_unstable();
+    loop {
+        let states: Vec<std::result::Result<(), String>> = cluster
+            .ports
+            .iter()
+            .map(|port| is_whole(*port, &expected))
+            .collect();
+        if states.iter().all(std::result::Result::is_ok) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline || !cluster.is_ready() {
+            let said = (1..).zip(states);
+            let said: Vec<String> = said
+                .filter_map(|(node, state)| Some(format!("node {node}: {}", state.err()?)))
+                .collect();
+            return Err(Failure::new(format!(
+                "the replicas are not all in sync: {}",
+                said.join("; ")
+            )));
+        }
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
+fn is_whole(port: u16, expected: &[u16]) -> std::result::Result<(), String> {
+    let mut ports = probe::registered_ports(port).map_err(|error| error.to_string())?;
+    ports.sort_unstable();
+    if ports != expected {
+        return Err(format!("it knows the brokers at {ports:?}"));
+    }
+    let counted = probe::partitions(port).map_err(|error| error.to_string())?;
+    match counted.not_whole {
+        0 => Ok(()),
+        some => Err(format!("{some} of {} partitions are not", counted.all)),
+    }
 }
 
 impl Action {
