@@ -1,8 +1,8 @@
 //! What others' code comes in: the rules of deny.toml, held without cargo-deny, and no C in the default build.
 
-use crate::tree::{compiled, list, metadata, read, text};
+use crate::tree::{Locked, compiled, list, locked, metadata, read, text};
 use crate::{assert_none, spdx};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What compiles C, looks for a C library or binds to one.
 const C_BUILDERS: &[&str] = &[
@@ -23,12 +23,22 @@ fn foreign() -> impl Iterator<Item = &'static serde_json::Value> {
     packages.filter(|package| !package["source"].is_null())
 }
 
+fn is_ours(package: &Locked) -> bool {
+    let workspace = list(metadata(), "packages")
+        .iter()
+        .filter(|package| package["source"].is_null());
+    package.source.is_empty()
+        && workspace
+            .into_iter()
+            .any(|ours| text(ours, "name") == package.name)
+}
+
 fn described(package: &serde_json::Value) -> String {
     format!("{} {}", text(package, "name"), text(package, "version"))
 }
 
 /// The texts of a list in deny.toml, which is written one entry a line.
-fn denied_or_allowed(key: &str) -> Vec<String> {
+fn entries_of(key: &str) -> Vec<String> {
     let lines = read("deny.toml").lines();
     let entries = lines
         .skip_while(|line| *line != format!("{key} = ["))
@@ -44,7 +54,7 @@ fn denied_or_allowed(key: &str) -> Vec<String> {
 
 #[test]
 fn every_licence_is_allowed() {
-    let allowed = denied_or_allowed("allow");
+    let allowed = entries_of("allow");
     let refused =
         foreign().filter(|package| !spdx::is_satisfied(text(package, "license"), &allowed));
     let findings: Vec<String> = refused
@@ -55,9 +65,10 @@ fn every_licence_is_allowed() {
 
 #[test]
 fn every_crate_comes_from_the_crates_registry() {
-    let elsewhere = foreign().filter(|package| text(package, "source") != CRATES_REGISTRY);
+    let foreign = locked().into_iter().filter(|package| !is_ours(package));
+    let elsewhere = foreign.filter(|package| package.source != CRATES_REGISTRY);
     let findings: Vec<String> = elsewhere
-        .map(|package| format!("{}: {}", described(package), text(package, "source")))
+        .map(|package| format!("{} {}: {}", package.name, package.version, package.source))
         .collect();
     assert_none(
         &findings,
@@ -67,10 +78,113 @@ fn every_crate_comes_from_the_crates_registry() {
 
 #[test]
 fn no_banned_crate_is_anywhere_in_the_graph() {
-    let banned = denied_or_allowed("deny");
-    let found = foreign().filter(|package| banned.iter().any(|name| name == text(package, "name")));
-    let findings: Vec<String> = found.map(described).collect();
+    let banned = entries_of("deny");
+    let found = locked()
+        .into_iter()
+        .filter(|package| banned.iter().any(|name| name == package.name));
+    let findings: Vec<String> = found
+        .map(|package| format!("{} {}", package.name, package.version))
+        .collect();
     assert_none(&findings, "crates that deny.toml bans");
+}
+
+#[test]
+fn no_crate_is_there_in_two_versions_but_those_that_deny_toml_lists() {
+    let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for package in locked() {
+        versions
+            .entry(package.name)
+            .or_default()
+            .push(package.version);
+    }
+    versions.retain(|_, versions| versions.len() > 1);
+    let mut findings = Vec::new();
+    for skipped in entries_of("skip") {
+        let (name, version) = skipped.split_once('@').unwrap_or((&skipped, ""));
+        match versions.get_mut(name) {
+            Some(versions) => versions.retain(|other| !is_version(other, version)),
+            None => findings.push(format!("{skipped} is there once, it needs no exception")),
+        }
+    }
+    let doubled = versions.iter().filter(|(_, versions)| versions.len() > 1);
+    findings.extend(doubled.map(|(name, versions)| format!("{name}: {}", versions.join(", "))));
+    assert_none(
+        &findings,
+        "what is compiled twice costs every user twice: agree on one version, or list it with the reason",
+    );
+}
+
+/// Whether `version` is one that `wanted` (`2`, `2.1`) begins.
+fn is_version(version: &str, wanted: &str) -> bool {
+    let rest = version.strip_prefix(wanted);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// As cargo-deny's `wildcards = "deny"` with `allow-wildcard-paths`: a path within the workspace says enough.
+#[test]
+fn no_dependency_takes_any_version() {
+    let mut findings = Vec::new();
+    for package in list(metadata(), "packages")
+        .iter()
+        .filter(|package| package["source"].is_null())
+    {
+        let any = list(package, "dependencies")
+            .iter()
+            .filter(|dependency| dependency["path"].is_null() && text(dependency, "req") == "*");
+        findings.extend(
+            any.map(|dependency| {
+                format!("{}: {}", text(package, "name"), text(dependency, "name"))
+            }),
+        );
+    }
+    assert_none(
+        &findings,
+        "a dependency needs the version it was written for",
+    );
+}
+
+/// The rules that are not lists: cargo-deny and these tests must mean the same.
+#[test]
+fn deny_toml_refuses_what_these_tests_refuse() {
+    let rules = [
+        "all-features = true",
+        "multiple-versions = \"deny\"",
+        "wildcards = \"deny\"",
+        "unknown-registry = \"deny\"",
+        "unknown-git = \"deny\"",
+    ];
+    let missing = rules
+        .iter()
+        .filter(|rule| !read("deny.toml").lines().any(|line| line == **rule));
+    let findings: Vec<String> = missing.map(|rule| (*rule).to_owned()).collect();
+    assert_none(&findings, "deny.toml is laxer than the tests");
+}
+
+#[test]
+fn every_package_of_ours_says_what_it_is_and_under_which_licence() {
+    let mut findings = Vec::new();
+    for package in list(metadata(), "packages")
+        .iter()
+        .filter(|package| package["source"].is_null())
+    {
+        let name = text(package, "name");
+        if text(package, "license") != "Apache-2.0" {
+            findings.push(format!("{name}: license"));
+        }
+        if text(package, "description").is_empty() {
+            findings.push(format!("{name}: description"));
+        }
+    }
+    let licence = read("LICENSE");
+    let parts = [
+        "Apache License",
+        "Version 2.0, January 2004",
+        "9. Accepting Warranty or Additional Liability.",
+        "END OF TERMS AND CONDITIONS",
+    ];
+    let missing = parts.iter().filter(|part| !licence.contains(**part));
+    findings.extend(missing.map(|part| format!("LICENSE lacks \"{part}\"")));
+    assert_none(&findings, "a user must know what he may do with it");
 }
 
 #[test]

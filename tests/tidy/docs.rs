@@ -33,6 +33,17 @@ fn the_rust_version_is_the_same_wherever_it_is_written() {
     );
 }
 
+/// Said is not checked: CI must ask that version, wherever a newer one is active.
+#[test]
+fn the_rust_version_is_checked_in_ci() {
+    let asked = read(".ci/run").contains("bash .ci/msrv");
+    let by_that_version = read(".ci/msrv").contains("\"+$oldest\" check --workspace --all-targets");
+    assert!(
+        asked && by_that_version,
+        ".ci/run no longer checks the oldest Rust"
+    );
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut findings = Vec::new();

@@ -68,12 +68,43 @@ pub(crate) fn read(path: &str) -> &'static str {
         .unwrap_or_else(|| panic!("{path} is missing"))
 }
 
-/// `cargo metadata` of the workspace as it is locked, for this machine's platform.
+/// One package of Cargo.lock.
+pub(crate) struct Locked {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    /// Empty for ours.
+    pub(crate) source: &'static str,
+}
+
+/// Everything that is locked: whatever any platform, feature or test of the workspace would compile, fetched or not.
+pub(crate) fn locked() -> Vec<Locked> {
+    static LOCK: OnceLock<String> = OnceLock::new();
+    let lock = LOCK.get_or_init(|| {
+        fs::read_to_string(root().join("Cargo.lock")).expect("the workspace is locked")
+    });
+    let value = |entry: &'static str, key: &str| {
+        let mut lines = entry.lines();
+        let line = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+        line.map_or("", |quoted| quoted.trim_matches('"'))
+    };
+    let entries = lock.split("[[package]]\n").skip(1);
+    let packages = entries.map(|entry| Locked {
+        name: value(entry, "name"),
+        version: value(entry, "version"),
+        source: value(entry, "source"),
+    });
+    let packages: Vec<Locked> = packages.collect();
+    assert!(packages.len() > 30, "Cargo.lock is no longer read rightly");
+    packages
+}
+
+/// `cargo metadata` of the workspace as it is locked, with all features, for this machine's platform.
 pub(crate) fn metadata() -> &'static Value {
     static METADATA: OnceLock<Value> = OnceLock::new();
     METADATA.get_or_init(|| {
         let text = cargo(&[
             "metadata",
+            "--all-features",
             "--format-version",
             "1",
             "--filter-platform",
