@@ -19,8 +19,37 @@ pub(crate) const INVOICES: &str = "invoices";
 pub(crate) const BILLING: &str = "billing";
 /// The group that transactions commit offsets for by hand.
 pub(crate) const MANUAL: &str = "manual";
-pub(crate) const BANK_ID: &str = "bank-1";
 pub(crate) const BILLING_ID: &str = "billing-1";
+
+/// One of the producers of transactions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Branch {
+    pub(crate) transactional_id: &'static str,
+    pub(crate) number: u64,
+    /// Another instance takes over in one of its transactions, in runs that have that.
+    pub(crate) has_zombie: bool,
+    /// Offsets for the group `manual` join its transactions.
+    pub(crate) sends_offsets: bool,
+    /// Some of its records are orders: what the pipeline reads has markers and aborted records in it.
+    pub(crate) orders: bool,
+}
+
+pub(crate) const BRANCHES: [Branch; 2] = [
+    Branch {
+        transactional_id: "bank-1",
+        number: 1,
+        has_zombie: true,
+        sends_offsets: true,
+        orders: false,
+    },
+    Branch {
+        transactional_id: "bank-2",
+        number: 2,
+        has_zombie: false,
+        sends_offsets: false,
+        orders: true,
+    },
+];
 
 const NODES: i32 = 3;
 const MS: Duration = Duration::from_millis(1);
@@ -289,7 +318,7 @@ fn answered(rng: &mut fastrand::Rng, blows: &mut Blows) {
 /// Leaders, coordinators, nodes, epochs and markers.
 fn moved(rng: &mut fastrand::Rng, blows: &mut Blows) {
     for _ in 0..rng.u32(0..2) {
-        let id = [BANK_ID, BILLING_ID][rng.usize(0..2)];
+        let id = transactional_id(rng);
         let left = rng.i16(1..5);
         blows.add(rng, Blow::UseUpEpochs(id, left));
     }
@@ -308,6 +337,11 @@ fn moved(rng: &mut fastrand::Rng, blows: &mut Blows) {
         let held = MS * rng.u32(20..600);
         blows.add(rng, Blow::HoldMarkers(held));
     }
+}
+
+pub(crate) fn transactional_id(rng: &mut fastrand::Rng) -> &'static str {
+    let branch = BRANCHES.get(rng.usize(0..=BRANCHES.len()));
+    branch.map_or(BILLING_ID, |branch| branch.transactional_id)
 }
 
 fn lost_answers(protocol: Protocol) -> Vec<(ApiKey, Fault, u32)> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use milena_engine::handles::{IsolationLevel, StopHandle};
+use milena_testbroker::PartitionLog;
 
 use crate::app::App;
 use crate::check::{self, Truth, readers};
@@ -12,7 +13,9 @@ use crate::driver::{Shared, lock};
 use crate::failure::{Check, Failure};
 use crate::faults::Tally;
 use crate::ledger::{Ending, Ledger};
-use crate::plan::{BANK, BANK_PARTITIONS, BILLING, INVOICES, ORDERS, ORDERS_PARTITIONS, Plan};
+use crate::plan::{
+    BANK, BANK_PARTITIONS, BILLING, BRANCHES, INVOICES, ORDERS, ORDERS_PARTITIONS, Plan,
+};
 use crate::workload::{bank, billing, orders, reading};
 use crate::world::World;
 
@@ -110,7 +113,7 @@ impl Run {
         let plan = Arc::new(Plan::new(&mut rng));
         let shared = Shared::new(options.in_words);
         let ledger = Arc::new(Mutex::new(Ledger {
-            senders_left: 2,
+            senders_left: 1 + BRANCHES.len(),
             ..Ledger::default()
         }));
         let stops = Arc::new(Mutex::new(Vec::new()));
@@ -139,7 +142,10 @@ impl Run {
             senders.share_client();
         }
         drop(senders.spawn("orders".to_owned(), orders::run));
-        drop(senders.spawn("bank".to_owned(), bank::run));
+        for branch in 0..BRANCHES.len() {
+            let name = format!("bank {branch}");
+            drop(senders.spawn(name, move |hands| bank::run(hands, branch)));
+        }
         drop(app.spawn("billing".to_owned(), billing::run));
         for (name, isolation) in [
             (readers::COMMITTED, IsolationLevel::ReadCommitted),
@@ -215,10 +221,11 @@ impl Run {
     fn has_caught_up(&self) -> bool {
         let broker = &self.world.broker;
         (0..ORDERS_PARTITIONS).all(|index| {
-            let end = broker
+            let due = broker
                 .log(ORDERS, index)
-                .map_or(0, milena_testbroker::PartitionLog::high_watermark);
-            broker.committed_offset(BILLING, ORDERS, index).unwrap_or(0) == end
+                .map_or(Some(0), PartitionLog::committed_end);
+            let offset = broker.committed_offset(BILLING, ORDERS, index);
+            due.is_some_and(|due| offset.unwrap_or(0) >= due)
         })
     }
 

@@ -11,6 +11,7 @@ use crate::plan::{BANK, MANUAL, ORDERS};
 pub(super) fn check(truth: &Truth, ledger: &Ledger, wrong: &mut Vec<Failure>) {
     let visible: BTreeSet<&[u8]> = truth
         .committed(BANK)
+        .chain(truth.committed(ORDERS))
         .map(|(_, record)| value(record))
         .collect();
     let mut last_offset = None;

@@ -1,4 +1,5 @@
-//! A transactional producer whose transactions several tasks share; commits, aborts, and everything dropped midway.
+//! Branches of a bank: each a transactional producer whose transactions several tasks share; commits, aborts, and everything
+//! dropped midway. They write into the same partitions, so one's transactions lie between another's.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,11 +15,13 @@ use crate::driver::lock;
 use crate::failure::Check;
 use crate::faults::Fault;
 use crate::ledger::{Ending, Fate};
-use crate::plan::{BANK, BANK_ID, BANK_PARTITIONS, MANUAL, ORDERS};
+use crate::plan::{BANK, BANK_PARTITIONS, BRANCHES, Branch, MANUAL, ORDERS, ORDERS_PARTITIONS};
 
 const PACE: Duration = Duration::from_millis(60);
 const TASKS: u64 = 3;
-/// The numbers of senders that are closures begin here.
+/// The numbers of a branch's senders begin here.
+const SENDERS_OF_BRANCH: u64 = 100_000;
+/// And those of senders that are closures here.
 const SENDERS_OF_CLOSURES: u64 = 1_000_000;
 /// Longer than any run.
 const FOREVER: Duration = Duration::from_secs(1_000_000);
@@ -30,18 +33,20 @@ enum Next {
     Rebuild,
 }
 
-pub(crate) async fn run(mut app: App) {
-    let mut producer = build(&mut app).await;
+pub(crate) async fn run(mut app: App, branch: usize) {
+    let branch = BRANCHES[branch];
+    let mut producer = build(&mut app, branch).await;
     for number in 0..app.plan.transactions {
         app.pause(PACE).await;
-        let by_closure = app.plan.bank_zombie_at != Some(number) && app.rng.u32(0..5) == 0;
+        let zombie = branch.has_zombie && app.plan.bank_zombie_at == Some(number);
+        let by_closure = !zombie && app.rng.u32(0..5) == 0;
         let next = if by_closure {
-            by_itself(&mut app, &mut producer).await
+            by_itself(&mut app, &mut producer, branch).await
         } else {
-            one(&mut app, &mut producer, number).await
+            one(&mut app, &mut producer, branch, number).await
         };
         if let Next::Rebuild = next {
-            producer = build(&mut app).await;
+            producer = build(&mut app, branch).await;
         }
     }
     give_back(&mut app, &mut producer).await;
@@ -58,11 +63,11 @@ async fn give_back(app: &mut App, producer: &mut TransactionalProducer) {
     }
 }
 
-async fn build(app: &mut App) -> TransactionalProducer {
+async fn build(app: &mut App, branch: Branch) -> TransactionalProducer {
     loop {
         let client = app.sending_client();
         let built = client
-            .transactional_producer(BANK_ID)
+            .transactional_producer(branch.transactional_id)
             .linger(app.plan.linger)
             .batch_bytes_max(app.plan.batch_bytes_max)
             .buffer_bytes_max(app.plan.buffer_bytes_max)
@@ -87,16 +92,21 @@ async fn build(app: &mut App) -> TransactionalProducer {
     }
 }
 
-async fn one(app: &mut App, producer: &mut TransactionalProducer, number: u64) -> Next {
+async fn one(
+    app: &mut App,
+    producer: &mut TransactionalProducer,
+    branch: Branch,
+    number: u64,
+) -> Next {
     let Some(transaction) = begin(app, producer).await else {
         return Next::Rebuild;
     };
     let entry = app.ledger().begin();
-    fill(app, &transaction, number, entry).await;
+    fill(app, &transaction, branch, number, entry).await;
     let mut newer = None;
-    if app.plan.bank_zombie_at == Some(number) {
+    if branch.has_zombie && app.plan.bank_zombie_at == Some(number) {
         app.ledger().fired(Fault::Zombie);
-        newer = Some(build(app).await);
+        newer = Some(build(app, branch).await);
         app.ledger().transactions[entry].fenced = true;
     }
     let heard = end(app, transaction, entry).await;
@@ -119,7 +129,7 @@ async fn one(app: &mut App, producer: &mut TransactionalProducer, number: u64) -
 }
 
 /// A transaction that begins, ends and repeats itself: the work is a closure.
-async fn by_itself(app: &mut App, producer: &mut TransactionalProducer) -> Next {
+async fn by_itself(app: &mut App, producer: &mut TransactionalProducer, branch: Branch) -> Next {
     let attempts = Arc::new(Mutex::new(Vec::new()));
     let fails = app.rng.u32(0..4) == 0;
     let mut hands = app.fork();
@@ -127,7 +137,7 @@ async fn by_itself(app: &mut App, producer: &mut TransactionalProducer) -> Next 
         let entry = hands.ledger().begin();
         lock(&attempts).push(entry);
         let who = SENDERS_OF_CLOSURES + entry as u64;
-        let sent = send_some(hands.fork(), sender, who, entry);
+        let sent = send_some(hands.fork(), sender, branch, who, entry);
         async move {
             sent.await;
             if fails { Err(()) } else { Ok(()) }
@@ -206,17 +216,23 @@ async fn begin<'p>(
 }
 
 /// Several tasks write into the transaction, and perhaps an offset joins it.
-async fn fill(app: &mut App, transaction: &Transaction<'_>, number: u64, entry: usize) {
+async fn fill(
+    app: &mut App,
+    transaction: &Transaction<'_>,
+    branch: Branch,
+    number: u64,
+    entry: usize,
+) {
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
-            let who = 1_000 + number * TASKS + task;
+            let who = branch.number * SENDERS_OF_BRANCH + number * TASKS + task;
             let sender = transaction.sender();
             app.spawn(format!("bank sender {who}"), move |hands| {
-                send_some(hands, sender, who, entry)
+                send_some(hands, sender, branch, who, entry)
             })
         })
         .collect();
-    if app.rng.u32(0..3) == 0 {
+    if branch.sends_offsets && app.rng.u32(0..3) == 0 {
         let offset = i64::try_from(entry).unwrap_or(i64::MAX) + 1;
         app.ledger().transactions[entry].offset = Some(offset);
         let positions = [Position::new(ORDERS, 0, offset)];
@@ -235,16 +251,26 @@ async fn fill(app: &mut App, transaction: &Transaction<'_>, number: u64, entry: 
     }
 }
 
-async fn send_some(mut app: App, sender: TransactionSender, who: u64, entry: usize) {
+async fn send_some(
+    mut app: App,
+    sender: TransactionSender,
+    branch: Branch,
+    who: u64,
+    entry: usize,
+) {
     for number in 0..app.rng.u64(1..8) {
         app.pause(Duration::from_millis(6)).await;
-        let partition = app.rng.i32(0..BANK_PARTITIONS);
+        let (topic, partitions) = match branch.orders && app.rng.u32(0..4) == 0 {
+            true => (ORDERS, ORDERS_PARTITIONS),
+            false => (BANK, BANK_PARTITIONS),
+        };
+        let partition = app.rng.i32(0..partitions);
         let padding = app.rng.usize(0..=app.plan.record_bytes);
         let value = format!("bank-{who}-{number}-{entry}-{}", "y".repeat(padding));
-        let record = Record::to(BANK).partition(partition).value(&value);
+        let record = Record::to(topic).partition(partition).value(&value);
         let line = app
             .ledger()
-            .send(BANK, partition, value.clone(), who, Some(entry));
+            .send(topic, partition, value.clone(), who, Some(entry));
         let sent = if app.strikes(0.1) {
             let patience = app.duration(Duration::from_millis(4));
             app.drop_after(Fault::SendDropped, patience, sender.send(record))

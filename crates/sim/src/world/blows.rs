@@ -7,8 +7,8 @@ use milena_testbroker::CoordinatorKind;
 use super::{Event, World, lock};
 use crate::faults::Fault;
 use crate::plan::{
-    BANK, BANK_ID, BANK_PARTITIONS, BILLING, BILLING_ID, Blow, INVOICES, MANUAL, ORDERS,
-    ORDERS_PARTITIONS,
+    BANK, BANK_PARTITIONS, BILLING, Blow, INVOICES, MANUAL, ORDERS, ORDERS_PARTITIONS,
+    transactional_id,
 };
 
 /// `i16::MAX` itself is kept for fencing.
@@ -92,13 +92,14 @@ impl World {
     }
 
     fn move_coordinator(&mut self, load: Duration) {
-        let all = [
-            (CoordinatorKind::Transaction, BANK_ID),
-            (CoordinatorKind::Transaction, BILLING_ID),
-            (CoordinatorKind::Group, BILLING),
-            (CoordinatorKind::Group, MANUAL),
-        ];
-        let (kind, id) = all[self.rng.usize(..all.len())];
+        let (kind, id) = match self.rng.u32(0..4) {
+            0 => (CoordinatorKind::Group, BILLING),
+            1 => (CoordinatorKind::Group, MANUAL),
+            _ => (
+                CoordinatorKind::Transaction,
+                transactional_id(&mut self.rng),
+            ),
+        };
         let node = self.up_node();
         lock(&self.ledger).fired(Fault::CoordinatorMoved);
         self.broker.move_coordinator_loading(kind, id, node, load);

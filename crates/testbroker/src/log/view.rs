@@ -63,6 +63,29 @@ impl PartitionLog {
         }
         Ok(visible)
     }
+
+    /// Behind the last record that a read_committed reader gets; `None` while a transaction is open.
+    pub fn committed_end(&self) -> Option<i64> {
+        if self.last_stable_offset() < self.high_watermark() {
+            return None;
+        }
+        let mut next_marker = BTreeMap::new();
+        for batch in self.batches().rev() {
+            let producer_id = batch.header().producer_id;
+            match batch.control() {
+                Ok(Some(control)) => {
+                    let committed = matches!(control, ControlRecord::Commit { .. });
+                    next_marker.insert(producer_id, committed);
+                }
+                _ if !batch.is_transactional() => return Some(batch.next_offset()),
+                _ if next_marker.get(&producer_id) == Some(&true) => {
+                    return Some(batch.next_offset());
+                }
+                _ => {}
+            }
+        }
+        Some(self.log_start_offset())
+    }
 }
 
 fn copy_records(batch: &BatchView, into: &mut Vec<StoredRecord>) -> Result<(), DecodeError> {
