@@ -37,7 +37,8 @@ impl Default for MetadataConfig {
 
 /// The cache of what the cluster looks like. A sans-IO core.
 ///
-/// Commands: [`want_topic`](Self::want_topic), [`forget_topic`](Self::forget_topic), [`request_refresh`](Self::request_refresh).
+/// Commands: [`want_topic`](Self::want_topic), [`forget_topic`](Self::forget_topic),
+/// [`forget_idle_topics`](Self::forget_idle_topics), [`request_refresh`](Self::request_refresh).
 /// Output: [`poll_request`](Self::poll_request), after each command, each input and when [`poll_timeout`](Self::poll_timeout) has
 /// come. What comes of a request must be told, by [`handle_response`](Self::handle_response) or
 /// [`handle_failure`](Self::handle_failure): one is outstanding at a time.
@@ -48,8 +49,8 @@ impl Default for MetadataConfig {
 pub struct Metadata {
     config: MetadataConfig,
     rng: fastrand::Rng,
-    /// The topics to ask for, and whether a request has already asked for them.
-    wanted: BTreeMap<TopicName, bool>,
+    /// The topics to ask for.
+    wanted: BTreeMap<TopicName, Want>,
     topics: BTreeMap<TopicName, TopicMetadata>,
     names: BTreeMap<Uuid, TopicName>,
     nodes: BTreeMap<NodeId, BrokerAddress>,
@@ -64,6 +65,14 @@ pub struct Metadata {
     pace: Pace,
     /// The last request failed: then even a new topic has to wait.
     failed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Want {
+    /// A request has already asked for it.
+    asked: bool,
+    /// Since when no broker knows it and nobody has a use for it.
+    idle_since: Option<Instant>,
 }
 
 impl Metadata {
@@ -89,8 +98,34 @@ impl Metadata {
 
     /// Has `topic` asked for from now on.
     pub fn want_topic(&mut self, topic: &TopicName) {
-        if !self.wanted.contains_key(topic) {
-            self.wanted.insert(topic.clone(), false);
+        match self.wanted.get_mut(topic) {
+            Some(want) => want.idle_since = None,
+            None => drop(self.wanted.insert(topic.clone(), Want::default())),
+        }
+    }
+
+    /// Forgets the topics that no broker knows and that nobody has used for as long as metadata may age. Each of them would
+    /// otherwise be asked for every second until the client closes: a topic that is not there may yet come.
+    ///
+    /// To be called after an answer. Who uses a topic again has to want it again.
+    pub fn forget_idle_topics(&mut self, now: Instant, is_used: impl Fn(&str) -> bool) {
+        let mut gone = Vec::new();
+        for (name, want) in &mut self.wanted {
+            let unknown = self
+                .topics
+                .get(name)
+                .is_some_and(|topic| topic.error == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            if !want.asked || !unknown || is_used(name) {
+                want.idle_since = None;
+                continue;
+            }
+            let since = *want.idle_since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= self.config.refresh_age {
+                gone.push(name.clone());
+            }
+        }
+        for name in gone {
+            self.forget_topic(&name);
         }
     }
 
@@ -118,8 +153,8 @@ impl Metadata {
         Some(
             self.wanted
                 .iter_mut()
-                .map(|(topic, asked)| {
-                    *asked = true;
+                .map(|(topic, want)| {
+                    want.asked = true;
                     topic.clone()
                 })
                 .collect(),
@@ -167,7 +202,12 @@ impl Metadata {
         let Some(topic) = self.topics.get_mut(&tp.topic) else {
             return;
         };
-        if node.0 < 0 || (endpoint.is_none() && !self.nodes.contains_key(&node)) {
+        let known = self.nodes.contains_key(&node);
+        if node.0 < 0 || (endpoint.is_none() && !known) {
+            return;
+        }
+        // Each hint could name a broker of its own; the next answer says which there are.
+        if !known && self.nodes.len() >= BROKERS_MAX {
             return;
         }
         let Some(partition) = usize::try_from(tp.partition)
@@ -257,7 +297,7 @@ impl Metadata {
     }
 
     fn has_new_topic(&self) -> bool {
-        self.wanted.values().any(|asked| !asked)
+        self.wanted.values().any(|want| !want.asked)
     }
 
     fn take_cluster(
@@ -284,7 +324,7 @@ impl Metadata {
         let mut missing: BTreeMap<&str, &TopicName> = self
             .wanted
             .iter()
-            .filter(|(_, asked)| **asked)
+            .filter(|(_, want)| want.asked)
             .map(|(name, _)| (&**name, name))
             .collect();
         let mut incomplete = false;

@@ -262,6 +262,56 @@ mod pace {
         h.answer(&cluster(vec![topic("t", 1, &[(0, 1, 0)])]));
         assert!(h.metadata.topic("t").is_none());
     }
+
+    /// A minute later, after an answer.
+    fn idle_for_a_minute(h: &mut Harness, used: bool) {
+        h.refresh(&cluster(vec![]));
+        h.wait(60_000);
+        h.metadata.forget_idle_topics(h.now, |_| used);
+    }
+
+    #[test]
+    fn a_topic_that_nobody_knows_and_nobody_uses_is_forgotten_when_it_is_old() {
+        let mut h = Harness::new();
+        h.metadata.want_topic(&"t".into());
+        for _ in 0..5 {
+            idle_for_a_minute(&mut h, false);
+            assert_eq!(h.metadata.poll_request(h.now), Some(vec!["t".into()]));
+            h.metadata.handle_failure(h.now);
+        }
+        idle_for_a_minute(&mut h, false);
+        assert!(h.metadata.topic("t").is_none());
+        h.wait(300_000);
+        assert_eq!(h.ask(), Some(vec![]));
+    }
+
+    #[test]
+    fn a_use_in_between_lets_an_unknown_topic_be_asked_for_as_long_again() {
+        for wanted_again in [false, true] {
+            let mut h = Harness::new();
+            h.metadata.want_topic(&"t".into());
+            for minute in 0..10 {
+                idle_for_a_minute(&mut h, !wanted_again && minute == 4);
+                if wanted_again && minute == 4 {
+                    h.metadata.want_topic(&"t".into());
+                }
+            }
+            assert!(h.metadata.topic("t").is_some());
+            idle_for_a_minute(&mut h, false);
+            assert!(h.metadata.topic("t").is_none());
+        }
+    }
+
+    #[test]
+    fn a_topic_that_is_known_is_not_forgotten_however_long_nobody_uses_it() {
+        let mut h = Harness::knowing(1, &[(0, 1, 0)]);
+        for _ in 0..20 {
+            h.refresh(&cluster(vec![topic("t", 1, &[(0, 1, 0)])]));
+            h.wait(60_000);
+            h.metadata.forget_idle_topics(h.now, |_| false);
+        }
+        assert_eq!(h.leader(0), Some((1, 0)));
+    }
 }
 
 mod brokers {
