@@ -394,6 +394,16 @@ mod hints {
     }
 
     #[test]
+    fn hints_name_no_more_brokers_than_an_answer_can() {
+        let mut h = Harness::knowing(1, &[(0, 1, 0)]);
+        let hints = i32::try_from(BROKERS_MAX).expect("a small number") + 10;
+        for number in 0..hints {
+            hint(&mut h, 10 + number, 1 + number, Some("new"));
+        }
+        assert_eq!(h.metadata.nodes().count(), BROKERS_MAX);
+    }
+
+    #[test]
     fn a_newer_leader_is_taken_over_with_its_address() {
         let mut h = Harness::knowing(1, &[(0, 1, 5)]);
         let revision = h.metadata.revision();
