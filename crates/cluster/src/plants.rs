@@ -7,10 +7,10 @@
 use std::cell::Cell;
 
 macro_rules! plants {
-    ($($(#[$doc:meta])* $plant:ident => $name:literal,)*) => {
+    ($(#[doc = $does:literal] $plant:ident => $name:literal,)*) => {
         /// A bug that can be planted.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Plant { $($(#[$doc])* $plant,)* }
+        pub enum Plant { $(#[doc = $does] $plant,)* }
 
         impl Plant {
             /// All of them.
@@ -21,6 +21,12 @@ macro_rules! plants {
             pub fn name(self) -> &'static str {
                 match self { $(Self::$plant => $name,)* }
             }
+
+            /// What the client does wrong.
+            #[must_use]
+            pub fn does(self) -> &'static str {
+                match self { $(Self::$plant => $does.trim_ascii(),)* }
+            }
         }
     };
 }
@@ -28,9 +34,9 @@ macro_rules! plants {
 plants! {
     /// A batch that is sent again takes a new sequence, so no broker recognises it.
     RetryTakesNewSequence => "retry-takes-new-sequence",
-    /// A batch that was never sent keeps the stamp of the identity before.
+    /// Sequences start over although the epoch stays: other records get stamps that were used before.
     StampReusedAfterEpochBump => "stamp-reused-after-epoch-bump",
-    /// An answer completes the lowest batch in flight instead of the one that it is for.
+    /// An answer completes the last batch in flight instead of the one that it is for.
     CompletionOfTheWrongBatch => "completion-of-the-wrong-batch",
     /// A Produce answer's first partition stands for those that it leaves out.
     AnswerCountedForAPartitionItDoesNotName => "answer-counted-for-a-partition-it-does-not-name",
@@ -50,16 +56,24 @@ plants! {
     CommitBeforeAllSendsAnswered => "commit-before-all-sends-answered",
     /// A new epoch renumbers batches that may be in the log under the old one (librdkafka #4953).
     EpochBumpRenumbersUnresolvedBatches => "epoch-bump-renumbers-unresolved-batches",
-    /// A batch that may be in the log is failed, and the next goes on behind its sequence (librdkafka #4438).
-    SequenceAdvancedAfterAmbiguousFailure => "sequence-advanced-after-ambiguous-failure",
+    /// A batch that may be in the log is failed, and the next takes its sequence: it is taken for a repetition.
+    SequenceReusedAfterAmbiguousFailure => "sequence-reused-after-ambiguous-failure",
     /// A batch that timed out on its way is said not to be in the log.
     TimedOutInFlightReportedNotPersisted => "timed-out-in-flight-reported-not-persisted",
     /// A commit that nobody answered is said to be aborted.
     UnknownCommitTakenAsAborted => "unknown-commit-taken-as-aborted",
-    /// A producer that was fenced takes a new epoch and goes on.
-    FencedErrorRecoveredByBump => "fenced-error-recovered-by-bump",
+    /// A fenced commit is taken for one that an earlier copy has done.
+    FencedCommitTakenAsCommitted => "fenced-commit-taken-as-committed",
+    /// A commit whose answer is lost is followed by an abort, and told as one.
+    LostCommitAnswerFollowedByAbort => "lost-commit-answer-followed-by-abort",
+    /// A dropped commit counts as aborted, wherever its EndTxn is.
+    DroppedCommitTakenAsAborted => "dropped-commit-taken-as-aborted",
     /// A new leader makes the sequences of its partition start over (librdkafka 1.9.0).
     SequenceForgottenOnLeaderChange => "sequence-forgotten-on-leader-change",
+    /// A batch without its answer counts as one that was never sent.
+    LostAnswerTakenAsNotSent => "lost-answer-taken-as-not-sent",
+    /// Both halves of a batch that was split go out with the same first sequence.
+    SplitHalvesShareASequence => "split-halves-share-a-sequence",
     /// A later batch goes out while an earlier one waits to be repeated, and takes its sequence.
     RetryOvertakenByTheNextBatch => "retry-overtaken-by-the-next-batch",
     /// Aborted ranges are taken in the order of the broker's list, not of their first offsets.

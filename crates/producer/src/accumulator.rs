@@ -283,6 +283,14 @@ impl Accumulator {
         self.gate.load(Ordering::Acquire) == generation << 1 | 1
     }
 
+    /// A gate that is shut, and does not hold.
+    #[cfg(feature = "plants")]
+    pub(crate) fn plant_admits(&self, generation: u64) -> bool {
+        use milena_cluster::plants::{Plant, is_planted};
+        is_planted(Plant::SendAdmittedAfterGateClosed)
+            && self.gate.load(Ordering::Acquire) >> 1 == generation
+    }
+
     /// Refuses everything from now on. The queues' batches fail when they are dropped.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);

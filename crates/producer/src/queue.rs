@@ -98,7 +98,10 @@ impl PartitionQueue {
     ) -> Result<Appended, Refused> {
         let mut inner = self.inner.lock();
         // Checked under the lock that the closing pass takes: a commit either sees this record or has refused it.
-        if !owner.admits(generation) {
+        let admitted = owner.admits(generation);
+        #[cfg(feature = "plants")]
+        let admitted = admitted || owner.plant_admits(generation);
+        if !admitted {
             return Err(Refused::Ended);
         }
         if owner.is_closed() {

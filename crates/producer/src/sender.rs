@@ -15,6 +15,8 @@ use crate::error::{DeliveryErrorKind, Persistence};
 use crate::sequence::SequenceTracker;
 use crate::sync::Arc;
 
+#[cfg(feature = "plants")]
+mod plants;
 mod settle;
 mod stamped;
 #[cfg(test)]
@@ -253,6 +255,8 @@ impl PartitionSender {
 
     /// What became of the request that carried the batch.
     pub fn handle_outcome(&mut self, now: Instant, id: BatchId, outcome: Outcome<ProduceAnswer>) {
+        #[cfg(feature = "plants")]
+        let (id, outcome) = self.plant_outcome(id, outcome);
         let Some(index) = self.stamped.iter().position(|stamped| stamped.id == id) else {
             return;
         };
@@ -278,6 +282,8 @@ impl PartitionSender {
     /// Expires what is older than the delivery time-out.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire_slots(now);
+        #[cfg(feature = "plants")]
+        self.plant_timeout(now);
         let mut recalled = false;
         for index in 0..self.stamped.len() {
             let stamped = &mut self.stamped[index];
@@ -287,9 +293,10 @@ impl PartitionSender {
                     // The frame goes its way and the batch is repeated until an answer settles what became of it; only the
                     // caller stops waiting. Failing it for good here would leave a hole in the sequences, or a duplicate.
                     stamped.expired = true;
-                    stamped
-                        .share
-                        .fail(DeliveryErrorKind::TimedOut, Persistence::PossiblyPersisted);
+                    let persistence = Persistence::PossiblyPersisted;
+                    #[cfg(feature = "plants")]
+                    let persistence = plants::of_timed_out(persistence);
+                    stamped.share.fail(DeliveryErrorKind::TimedOut, persistence);
                     self.report(SenderFailure::Abortable(DeliveryErrorKind::TimedOut));
                 }
             } else if stamped.is_in_flight() && (due || recalled) {
@@ -327,6 +334,8 @@ impl PartitionSender {
     ) -> Option<SendBatch> {
         self.expire_slots(now);
         let in_flight = self.in_flight();
+        #[cfg(feature = "plants")]
+        self.plant_send(link, current);
         if self.is_stuck() || (in_flight > 0 && self.link != link) {
             return None;
         }

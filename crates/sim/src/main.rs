@@ -72,7 +72,12 @@ fn planted(arguments: &Arguments) -> Option<ExitCode> {
     if arguments.plants {
         for row in ROWS {
             let checks: Vec<_> = row.caught_by.iter().map(|check| check.name()).collect();
-            println!("{}\t{}\t{}", row.plant.name(), checks.join(","), row.does);
+            println!(
+                "{}\t{}\t{}",
+                row.plant.name(),
+                checks.join(","),
+                row.plant.does()
+            );
         }
         return Some(ExitCode::SUCCESS);
     }

@@ -13,8 +13,6 @@ use crate::run::{Options, run};
 pub struct Row {
     /// The bug.
     pub plant: Plant,
-    /// What the client does wrong.
-    pub does: &'static str,
     /// The checks that may catch it.
     pub caught_by: &'static [Check],
 }
@@ -68,14 +66,63 @@ pub fn row(name: &str) -> Option<&'static Row> {
 
 /// All of them, in the order in which they are told.
 pub const ROWS: &[Row] = &[
-    Row {
-        plant: Plant::RetryTakesNewSequence,
-        does: "a batch that is sent again takes a new sequence",
-        caught_by: &[Check::Doubled],
-    },
-    Row {
-        plant: Plant::CommitInSpiteOfFailedSend,
-        does: "a failed send does not keep its transaction from being committed",
-        caught_by: &[Check::Torn, Check::Pipeline],
-    },
+    row_of(Plant::RetryTakesNewSequence, &[Check::Doubled]),
+    row_of(Plant::StampReusedAfterEpochBump, &[Check::Lost]),
+    row_of(Plant::CompletionOfTheWrongBatch, &[Check::Lost]),
+    row_of(
+        Plant::AnswerCountedForAPartitionItDoesNotName,
+        &[Check::Lost],
+    ),
+    row_of(
+        Plant::CommitInSpiteOfFailedSend,
+        &[Check::Torn, Check::Pipeline],
+    ),
+    row_of(Plant::SendAdmittedAfterGateClosed, &[Check::Torn]),
+    row_of(
+        Plant::EndTxnOnTv1WithoutBumpAfterLostAnswer,
+        &[Check::Torn, Check::Pipeline],
+    ),
+    row_of(
+        Plant::AddedPartitionsDroppedByLaterFailure,
+        &[Check::Torn, Check::Pipeline],
+    ),
+    row_of(
+        Plant::AllFailedTransactionOnTv2NotEnded,
+        &[Check::Torn, Check::Pipeline],
+    ),
+    row_of(
+        Plant::UnknownServerErrorOnEndTxnTakenAsCommitted,
+        &[Check::Torn, Check::Pipeline],
+    ),
+    row_of(
+        Plant::CommitBeforeAllSendsAnswered,
+        &[Check::Torn, Check::Pipeline],
+    ),
+    row_of(
+        Plant::EpochBumpRenumbersUnresolvedBatches,
+        &[Check::Doubled],
+    ),
+    row_of(Plant::SequenceReusedAfterAmbiguousFailure, &[Check::Lost]),
+    row_of(
+        Plant::TimedOutInFlightReportedNotPersisted,
+        &[Check::Persistence],
+    ),
+    row_of(Plant::UnknownCommitTakenAsAborted, &[Check::Torn]),
+    row_of(Plant::FencedCommitTakenAsCommitted, &[Check::Torn]),
+    row_of(
+        Plant::LostCommitAnswerFollowedByAbort,
+        &[Check::Torn, Check::Pipeline],
+    ),
+    row_of(Plant::DroppedCommitTakenAsAborted, &[Check::Torn]),
+    row_of(Plant::SequenceForgottenOnLeaderChange, &[Check::Lost]),
+    row_of(
+        Plant::LostAnswerTakenAsNotSent,
+        &[Check::Persistence, Check::Doubled],
+    ),
+    row_of(Plant::SplitHalvesShareASequence, &[Check::Lost]),
+    row_of(Plant::RetryOvertakenByTheNextBatch, &[Check::Order]),
 ];
+
+const fn row_of(plant: Plant, caught_by: &'static [Check]) -> Row {
+    Row { plant, caught_by }
+}

@@ -351,7 +351,10 @@ impl Engine {
                 self.learn_leaders(&parts, &response);
                 for part in &parts {
                     // An answer that does not name the partition says nothing about it.
-                    let outcome = match find_answer(&response, part) {
+                    let answer = find_answer(&response, part);
+                    #[cfg(feature = "plants")]
+                    let answer = answer.or_else(|| core::plant_answer(&response));
+                    let outcome = match answer {
                         Some(answer) => Outcome::Answered(answer),
                         None => Outcome::Unsure(SendFailure::BadAnswer),
                     };
@@ -397,6 +400,13 @@ impl Engine {
             && let Some(partition) = core.partitions.get_mut(part.slot)
         {
             partition.calls.remove(&part.batch);
+            #[cfg(feature = "plants")]
+            if let (Identity::Transactional(transaction), Outcome::Answered(answer)) =
+                (&mut core.identity, &outcome)
+                && answer.error.is_ok()
+            {
+                transaction.plant_acknowledged();
+            }
             partition.sender.handle_outcome(now, part.batch, outcome);
             core.dirty.insert(part.slot);
         }

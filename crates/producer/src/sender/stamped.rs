@@ -128,6 +128,9 @@ impl Stamped {
     ) -> [Self; 2] {
         let (low, high) = halves;
         let count = low.record_count();
+        let behind = i64::from(count);
+        #[cfg(feature = "plants")]
+        let behind = super::plants::behind_a_half(behind);
         let (low_share, high_share) = self.share.split(count);
         let half = |id, sealed, share, base| Self {
             id,
@@ -146,7 +149,7 @@ impl Stamped {
         };
         [
             half(ids[0], low, low_share, self.base),
-            half(ids[1], high, high_share, self.base + i64::from(count)),
+            half(ids[1], high, high_share, self.base + behind),
         ]
     }
 }

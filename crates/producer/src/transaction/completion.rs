@@ -169,6 +169,8 @@ impl TransactionManager {
             Verdict::NotAttempted | Verdict::Abort | Verdict::AbortAndBump => {
                 open.partitions.uncertain = false;
                 open.partitions.asked.clear();
+                #[cfg(feature = "plants")]
+                open.plant_forget_partitions();
                 // An earlier copy may be registered: EndTxn would be refused if it is not, and
                 // nothing would end it if it is. InitProducerId suits both.
                 open.fence |= was_uncertain;

@@ -4,6 +4,8 @@ use std::mem;
 use std::time::Instant;
 
 use milena_cluster::ProducerIdentity;
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_wire::ErrorCode;
 
 use super::TransactionManager;
@@ -25,6 +27,8 @@ impl TransactionManager {
         // An answer proves that it was handed over, even if nobody said so.
         self.see_commit_through();
         let verdict = Verdict::of(RequestKind::Commit, error);
+        #[cfg(feature = "plants")]
+        let verdict = super::plants::verdict_on_commit(verdict, error);
         match verdict {
             Verdict::Done => self.ended(identity, |_, _| Ending::Committed),
             // Never a success, and no refusal either (franz-go 1.21.4 told it as a commit).
@@ -114,6 +118,10 @@ impl TransactionManager {
 
     /// The answer to EndTxn(commit) is lost.
     pub(super) fn commit_unsure(&mut self) {
+        #[cfg(feature = "plants")]
+        if is_planted(Plant::LostCommitAnswerFollowedByAbort) {
+            return self.turn_to_abort(AbortCause::DeadlinePassed);
+        }
         self.see_commit_through();
         if let Phase::Committing { commit, .. } = &mut self.phase {
             commit.trace.uncertain = true;
@@ -125,6 +133,10 @@ impl TransactionManager {
     pub(super) fn end_unsure(&mut self) {
         #[cfg(test)]
         if self.sabotage == super::tests::Sabotage::NoBump {
+            return;
+        }
+        #[cfg(feature = "plants")]
+        if is_planted(Plant::EndTxnOnTv1WithoutBumpAfterLostAnswer) {
             return;
         }
         if let Some(open) = self.phase.open_mut() {
@@ -141,6 +153,8 @@ impl TransactionManager {
         if self.in_flight.is_some() {
             return;
         }
+        #[cfg(feature = "plants")]
+        self.plant_settle();
         match &self.phase {
             Phase::Committing { open, .. }
                 if open.drained && !open.started() && open.outstanding().next().is_none() =>

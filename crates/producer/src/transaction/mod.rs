@@ -45,6 +45,8 @@ mod error;
 mod event;
 mod open;
 mod phase;
+#[cfg(feature = "plants")]
+mod plants;
 mod poll;
 mod request;
 mod retry;

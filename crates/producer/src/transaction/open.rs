@@ -51,6 +51,9 @@ pub(super) struct Open {
     pub(super) bump: bool,
     /// The latest time seen: `add_partition` has no clock of its own.
     clock: Instant,
+    /// A batch of it was acknowledged: only plants want to know.
+    #[cfg(feature = "plants")]
+    pub(super) acknowledged: bool,
 }
 
 /// Partitions on their way into the transaction.
@@ -135,6 +138,8 @@ impl Open {
             fence: false,
             bump: false,
             clock: now,
+            #[cfg(feature = "plants")]
+            acknowledged: false,
         }
     }
 
@@ -150,6 +155,12 @@ impl Open {
     pub(super) fn set_started(&mut self) {
         self.attempt();
         self.started = true;
+    }
+
+    /// Nothing that anybody would have to end.
+    #[cfg(feature = "plants")]
+    pub(super) fn plant_forget(&mut self) {
+        (self.started, self.fence, self.bump) = (false, false, false);
     }
 
     /// The first attempt to register: what the coordinator's time-out is measured against.

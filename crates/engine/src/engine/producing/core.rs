@@ -89,6 +89,15 @@ impl ProducerCore {
             .all(|partition| partition.sender.is_drained())
     }
 
+    /// Everything has been sent; what was answered, nobody asks.
+    #[cfg(feature = "plants")]
+    pub(in crate::engine) fn plant_is_drained(&self) -> bool {
+        use milena_cluster::plants::{Plant, is_planted};
+        let sent = |sender: &PartitionSender| sender.completions().count() == sender.in_flight();
+        is_planted(Plant::CommitBeforeAllSendsAnswered)
+            && self.partitions.iter().all(|core| sent(&core.sender))
+    }
+
     /// Refuses everything that was not sent, and lets what is in flight be answered.
     pub(in crate::engine) fn abandon(&mut self, now: Instant, router: &mut Router) {
         for slot in 0..self.partitions.len() {
@@ -311,6 +320,24 @@ pub(super) fn answers<'r, 'a>(
 
 pub(super) fn find_answer(response: &ProduceResponse<'_>, part: &Part) -> Option<ProduceAnswer> {
     answers(response, part).next().map(|answer| ProduceAnswer {
+        error: answer.error_code,
+        base_offset: answer.base_offset,
+        log_append_time: answer.log_append_time_ms,
+    })
+}
+
+/// Whatever the answer names stands for what it does not name.
+#[cfg(feature = "plants")]
+pub(super) fn plant_answer(response: &ProduceResponse<'_>) -> Option<ProduceAnswer> {
+    use milena_cluster::plants::{Plant, is_planted};
+    if !is_planted(Plant::AnswerCountedForAPartitionItDoesNotName) {
+        return None;
+    }
+    let mut answers = response
+        .responses
+        .iter()
+        .flat_map(|topic| &topic.partition_responses);
+    answers.next().map(|answer| ProduceAnswer {
         error: answer.error_code,
         base_offset: answer.base_offset,
         log_append_time: answer.log_append_time_ms,

@@ -47,6 +47,13 @@ impl IdempotentIdentity {
 
     /// The next epoch. It never wraps: after the last one comes another producer id (librdkafka still wraps, issue 3720).
     pub(in crate::engine) fn bump(&mut self) {
+        #[cfg(feature = "plants")]
+        {
+            use milena_cluster::plants::{Plant, is_planted};
+            if is_planted(Plant::StampReusedAfterEpochBump) {
+                return;
+            }
+        }
         match self.current.epoch.0.checked_add(1) {
             Some(epoch) if epoch < i16::MAX => self.current.epoch = ProducerEpoch(epoch),
             _ => self.state = State::Wanted { at: None },

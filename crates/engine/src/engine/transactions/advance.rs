@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_producer::transaction::{AbortCause, Event, Failure, GaveUp, State};
 
 use super::{Engine, Identity};
@@ -184,6 +186,8 @@ impl Engine {
             return false;
         };
         let drained = core.is_drained();
+        #[cfg(feature = "plants")]
+        let drained = drained || core.plant_is_drained();
         let unresolved = core
             .partitions
             .iter()
@@ -233,6 +237,14 @@ impl Engine {
         };
         let fatal = transaction.fatal();
         let state = transaction.manager.state();
+        #[cfg(feature = "plants")]
+        if transaction.outcome_pending && is_planted(Plant::DroppedCommitTakenAsAborted) {
+            let dropped = TransactionOutcome::Aborted(AbortCause::Requested);
+            for waiting in transaction.resolve.drain(..) {
+                waiting.reply.send(dropped.clone());
+                transaction.outcome_pending = false;
+            }
+        }
         let undecided =
             matches!(state, State::Committing | State::Aborting) || transaction.witness.is_asking();
         if !undecided && !transaction.resolve.is_empty() {

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_cluster::{FinalizedFeatures, ProducerIdentity, TopicPartition};
 use milena_producer::transaction::InitError as ManagerInitError;
 use milena_producer::transaction::{
@@ -58,6 +60,11 @@ impl TransactionCore {
 
     pub(in crate::engine) fn admits(&mut self, partition: &TopicPartition) -> bool {
         self.manager.add_partition(partition) == AddPartition::Ready
+    }
+
+    #[cfg(feature = "plants")]
+    pub(in crate::engine) fn plant_acknowledged(&mut self) {
+        self.manager.plant_acknowledged();
     }
 
     pub(in crate::engine) fn handle_handed_over(&mut self, id: RequestId) {
@@ -251,6 +258,10 @@ pub(super) fn outcome(ending: Ending) -> TransactionOutcome {
     match ending {
         Ending::Committed => TransactionOutcome::Committed,
         Ending::Aborted(cause) => TransactionOutcome::Aborted(cause),
+        #[cfg(feature = "plants")]
+        Ending::Unknown if is_planted(Plant::UnknownCommitTakenAsAborted) => {
+            TransactionOutcome::Aborted(AbortCause::DeadlinePassed)
+        }
         Ending::Unknown => TransactionOutcome::Unknown,
     }
 }
