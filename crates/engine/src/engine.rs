@@ -378,6 +378,11 @@ impl Engine {
                         .map(|(node, address)| (node, address.clone())),
                 );
                 self.publish_topics();
+                let (producers, consumers) = (&self.producers, &self.consumers);
+                self.metadata.forget_idle_topics(now, |topic| {
+                    producers.values().any(|core| core.uses(topic))
+                        || consumers.values().any(|core| core.uses(topic))
+                });
             }
             Outcome::NotSent(_) | Outcome::Unsure(_) => self.metadata.handle_failure(now),
         }

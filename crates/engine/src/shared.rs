@@ -13,7 +13,8 @@ use milena_producer::{Accumulator, Clock};
 use crate::command::Command;
 use crate::driver::Driver;
 
-/// The way into the engine. Every handle puts at most one command in at a time, and its own end.
+/// The way into the engine, emptied whole at each of its turns. A call that waits puts one command in; those that do not wait
+/// (a seek, a dropped batch, `try_send` to an unknown topic) one or two each time.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     commands: Mutex<Vec<Command>>,
@@ -227,18 +228,23 @@ impl ConsumerQueue {
             if place.is_none_or(|place| place.version != entry.version) {
                 return false;
             }
-            let ahead = inner
+            let before = inner
                 .entries
                 .iter()
-                .any(|other| other.partition == entry.partition);
-            let moved = match &entry.content {
-                Content::Position(cursor) if !ahead => Some(*cursor),
-                _ => None,
-            };
-            match moved {
+                .rposition(|other| other.partition == entry.partition);
+            match (&entry.content, before) {
                 // Nothing of the partition is before it: the user's position moves at once, without a call.
-                Some(cursor) => inner.advance(&entry.partition, entry.version, cursor),
-                None => inner.entries.push_back(entry),
+                (Content::Position(cursor), None) => {
+                    inner.advance(&entry.partition, entry.version, *cursor);
+                }
+                // Where reading stood in between is of no use to anybody. Behind a batch that is not taken, aborted data and
+                // markers would fill the queue otherwise: no budget counts them.
+                (Content::Position(_), Some(index))
+                    if matches!(inner.entries[index].content, Content::Position(_)) =>
+                {
+                    inner.entries[index] = entry;
+                }
+                _ => inner.entries.push_back(entry),
             }
             inner.waker.take()
         };
@@ -319,5 +325,34 @@ impl QueueInner {
             self.entries.remove(index);
             self.advance(partition, version, cursor);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use milena_wire::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn positions_behind_what_is_not_taken_do_not_fill_the_queue() {
+        let queue = ConsumerQueue::default();
+        let partition = TopicPartition::new("t", 0);
+        let (version, _) = queue.seek(&partition, Some(Cursor::at(0)));
+        let error = FetchError::Broker {
+            code: ErrorCode::UNKNOWN_SERVER_ERROR,
+        };
+        queue.push_failure(partition.clone(), version, error);
+        for position in 1..=1_000 {
+            queue.push_position(partition.clone(), version, Cursor::at(position));
+        }
+        assert_eq!(queue.inner.lock().entries.len(), 2);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(
+            queue.poll_next(&mut cx),
+            Poll::Ready(Popped::Failed(..))
+        ));
+        assert!(queue.poll_next(&mut cx).is_pending());
+        assert_eq!(queue.cursor(&partition), Some(Cursor::at(1_000)));
     }
 }

@@ -86,6 +86,13 @@ impl PartitionQueue {
         self.inner.lock().open.is_some()
     }
 
+    /// Whether nothing is in it now.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.open.is_none() && inner.closed.is_empty()
+    }
+
     /// Encodes `record` into the open batch. The ticket, if there is one, was granted for this queue.
     #[inline]
     pub(crate) fn append(

@@ -231,6 +231,11 @@ impl Engine {
 }
 
 impl ConsumerCore {
+    pub(super) fn uses(&self, topic: &str) -> bool {
+        let mut assigned = self.versions.keys();
+        assigned.any(|partition| &*partition.topic == topic)
+    }
+
     pub(super) fn handle_decoded(&mut self, now: Instant, fetch: DecodedFetch) {
         self.fetcher.handle_decoded(now, fetch);
     }

@@ -262,7 +262,12 @@ impl Engine {
         for slot in &core.sendable {
             match self.metadata.leader(&core.partitions[*slot].partition) {
                 Some((node, _)) => leaders.entry(node).or_default().push(*slot),
-                None => leaderless = true,
+                None => {
+                    leaderless = true;
+                    // It may have been forgotten, since nobody had sent to it for long.
+                    self.metadata
+                        .want_topic(&core.partitions[*slot].partition.topic);
+                }
             }
         }
         if leaderless {
@@ -425,12 +430,7 @@ impl Engine {
                 .node_endpoints
                 .iter()
                 .find(|node| node.node_id == leader.leader_id);
-            let address = endpoint.and_then(|node| {
-                Some(BrokerAddress {
-                    host: Arc::from(node.host),
-                    port: u16::try_from(node.port).ok()?,
-                })
-            });
+            let address = endpoint.and_then(|node| BrokerAddress::advertised(node.host, node.port));
             self.metadata.handle_leader_hint(
                 &part.partition,
                 NodeId(leader.leader_id),

@@ -94,6 +94,10 @@ impl Engine {
                 }
             }
             TransactionCommand::Resolve(waiting) => {
+                // Who asks again and again and waits a moment each time leaves one behind every time.
+                transaction
+                    .resolve
+                    .retain(|waiting| !waiting.reply.is_abandoned());
                 transaction.resolve.push(waiting);
                 self.abandon_open_transaction(now, producer);
             }
@@ -281,5 +285,44 @@ impl Engine {
             },
         };
         transaction.manager.fail(now, generation, failure);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use milena_producer::AccumulatorConfig;
+    use milena_producer::transaction::TransactionConfig;
+
+    use super::*;
+    use crate::command::ProducerSettings;
+    use crate::config::EngineConfig;
+    use crate::reply::reply;
+
+    #[test]
+    fn questions_that_nobody_waits_for_any_more_do_not_add_up() {
+        #[allow(clippy::disallowed_methods, reason = "where the test's time begins")]
+        let now = Instant::now();
+        let mut engine = Engine::new(EngineConfig::default(), Arc::default(), 1);
+        let settings = ProducerSettings {
+            accumulator: AccumulatorConfig::default(),
+            delivery_timeout: Duration::from_secs(120),
+            request_bytes_max: 1,
+        };
+        let (opened, _) = reply();
+        engine.open_producer(0, settings, Some(TransactionConfig::new("id")), opened);
+        for _ in 0..100 {
+            let (reply, _given_up) = reply();
+            let waiting = Waiting {
+                reply,
+                since: now,
+                deadline: now + Duration::from_secs(60),
+            };
+            engine.handle_transaction_command(now, 0, TransactionCommand::Resolve(waiting));
+        }
+        let waiting = engine.transaction(0).map(|core| core.resolve.len());
+        assert_eq!(waiting, Some(1));
     }
 }

@@ -4,5 +4,6 @@
 mod consuming;
 mod producing;
 mod stalls;
+mod topics;
 mod transactions;
 mod world;

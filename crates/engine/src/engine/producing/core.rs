@@ -82,6 +82,18 @@ impl ProducerCore {
         self.dirty.extend(0..self.partitions.len());
     }
 
+    /// Whether somebody waits for `topic`, or records for it are not settled. Records that come later ask for it anew, once
+    /// they find no leader.
+    pub(in crate::engine) fn uses(&self, topic: &str) -> bool {
+        let mut waiters = self.topic_waiters.iter();
+        let mut partitions = self.partitions.iter();
+        waiters.any(|(name, waiter)| **name == *topic && !waiter.is_abandoned())
+            || partitions.any(|core| {
+                *core.partition.topic == *topic
+                    && !(core.sender.is_drained() && core.queue.is_empty())
+            })
+    }
+
     /// Whether nothing that was accepted is unsettled.
     pub(in crate::engine) fn is_drained(&self) -> bool {
         self.partitions
