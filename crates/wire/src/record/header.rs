@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::checksum;
 use crate::{DecodeError, DecodeErrorKind};
 
 /// The bytes a header takes.
@@ -130,7 +131,7 @@ impl BatchHeader {
     pub(crate) fn seal(mut self, payload_crc: u32, payload_len: usize) -> [u8; HEADER_LEN] {
         // The checksum is not part of what it covers, so the header's own is that of its later bytes.
         let own = crc32c::crc32c(&self.to_array()[CRC_START..]);
-        self.crc = crc32c::crc32c_combine(own, payload_crc, payload_len);
+        self.crc = checksum::combine(own, payload_crc, payload_len);
         self.to_array()
     }
 

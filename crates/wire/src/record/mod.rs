@@ -26,6 +26,7 @@
 //! ```
 
 mod builder;
+mod checksum;
 mod control;
 mod header;
 mod records;
