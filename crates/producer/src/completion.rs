@@ -24,6 +24,8 @@ struct Inner {
     records: Option<u32>,
     settled: u32,
     wakers: Vec<Option<Waker>>,
+    /// Places among the wakers that nobody holds any more.
+    free: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -65,17 +67,12 @@ impl Completion {
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Waits until every record of the batch is settled, whatever the result. `key` remembers this waiter between polls.
-    pub fn poll_settled(&self, cx: &mut Context<'_>, key: &mut Option<usize>) -> Poll<()> {
-        let mut inner = self.inner.lock();
-        if inner
-            .records
-            .is_some_and(|records| inner.settled >= records)
-        {
-            return Poll::Ready(());
+    /// Waits until every record of the batch is settled, whatever the result.
+    pub fn settled(self: Arc<Self>) -> Settled {
+        Settled {
+            completion: self,
+            key: None,
         }
-        inner.register(cx, key);
-        Poll::Pending
     }
 
     fn poll_record(
@@ -101,8 +98,11 @@ impl Completion {
     }
 
     fn forget(&self, key: usize) {
-        if let Some(waker) = self.inner.lock().wakers.get_mut(key) {
+        let mut inner = self.inner.lock();
+        if let Some(waker) = inner.wakers.get_mut(key) {
             *waker = None;
+            // For the next one: who waits a moment again and again must not leave a place behind each time.
+            inner.free.push(key);
         }
     }
 }
@@ -118,6 +118,7 @@ impl Inner {
     /// the place that another has taken since, and that one would never be woken.
     fn take_wakers(&mut self) -> Vec<Option<Waker>> {
         if self.records.is_some_and(|records| self.settled >= records) {
+            self.free.clear();
             return std::mem::take(&mut self.wakers);
         }
         self.wakers.iter_mut().map(Option::take).collect()
@@ -133,8 +134,49 @@ impl Inner {
             }
             return;
         }
-        *key = Some(self.wakers.len());
-        self.wakers.push(Some(cx.waker().clone()));
+        let waker = Some(cx.waker().clone());
+        *key = Some(match self.free.pop() {
+            Some(place) => {
+                self.wakers[place] = waker;
+                place
+            }
+            None => {
+                self.wakers.push(waker);
+                self.wakers.len() - 1
+            }
+        });
+    }
+}
+
+/// The end of a batch; see [`Completion::settled`].
+#[derive(Debug)]
+pub struct Settled {
+    completion: Arc<Completion>,
+    key: Option<usize>,
+}
+
+impl Future for Settled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let mut inner = this.completion.inner.lock();
+        if inner
+            .records
+            .is_some_and(|records| inner.settled >= records)
+        {
+            return Poll::Ready(());
+        }
+        inner.register(cx, &mut this.key);
+        Poll::Pending
+    }
+}
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.completion.forget(key);
+        }
     }
 }
 
@@ -230,12 +272,9 @@ mod tests {
         completion.settle(0, 2, Ok((Some(7), None)));
         assert!(poll(&mut low).is_ready());
         assert!(poll(&mut high).is_pending());
-        let mut key = None;
-        assert!(
-            completion
-                .poll_settled(&mut Context::from_waker(Waker::noop()), &mut key)
-                .is_pending()
-        );
+        let mut settled = Arc::clone(&completion).settled();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut settled).poll(&mut cx).is_pending());
         completion.settle(2, 2, Ok((Some(9), None)));
         assert_eq!(
             poll(&mut high),
@@ -245,11 +284,25 @@ mod tests {
                 timestamp: None
             }))
         );
-        assert!(
-            completion
-                .poll_settled(&mut Context::from_waker(Waker::noop()), &mut key)
-                .is_ready()
-        );
+        assert!(Pin::new(&mut settled).poll(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn waits_that_were_given_up_leave_no_place_behind() {
+        let completion = Completion::new(0);
+        completion.close(3);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut delivery = Delivery::new(Arc::clone(&completion), 2);
+        assert!(poll(&mut delivery).is_pending());
+        for _ in 0..1_000 {
+            let mut flush = Arc::clone(&completion).settled();
+            assert!(Pin::new(&mut flush).poll(&mut cx).is_pending());
+        }
+        assert_eq!(completion.inner.lock().wakers.len(), 2);
+        completion.settle(0, 1, Ok((Some(7), None)));
+        assert!(poll(&mut delivery).is_pending());
+        completion.settle(1, 2, Ok((Some(8), None)));
+        assert!(poll(&mut delivery).is_ready());
     }
 
     #[test]

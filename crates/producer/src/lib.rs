@@ -19,7 +19,7 @@ pub mod transaction;
 pub use accumulator::{Accumulator, AccumulatorConfig, Appended, Clock, Refused, TopicQueues};
 pub use batch::{ClosedBatch, SealJob, SealedJob};
 pub use budget::{Budget, Ticket};
-pub use completion::{Completion, Delivery};
+pub use completion::{Completion, Delivery, Settled};
 pub use error::{Acknowledged, Advice, DeliveryError, DeliveryErrorKind, Persistence};
 pub use partitioner::partition_for_key;
 pub use queue::PartitionQueue;

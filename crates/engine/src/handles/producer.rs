@@ -238,8 +238,7 @@ impl Producer {
         });
         let completions = answer.await.map_err(|_| FlushError::Closed)?;
         for completion in completions {
-            let mut key = None;
-            poll_fn(|cx| completion.poll_settled(cx, &mut key)).await;
+            completion.settled().await;
         }
         Ok(())
     }
