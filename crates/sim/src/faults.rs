@@ -41,6 +41,12 @@ faults! {
     ErrorAnswered => "retriable error",
     /// A retriable error although the work was done.
     ErrorAfterApply => "applied, then answered with an error",
+    /// EndTxn fails, nobody knows why; it may have been done.
+    EndFailed => "EndTxn answered UNKNOWN_SERVER_ERROR",
+    /// AddPartitionsToTxn is refused for good.
+    PartitionsRefused => "AddPartitionsToTxn refused",
+    /// A Produce answer does not speak of one of its partitions.
+    LeftOut => "partition left out of Produce's answer",
     /// Records that the broker refuses for good.
     SendRefused => "send refused",
     /// The answer comes after the client has given up.

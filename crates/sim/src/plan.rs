@@ -230,6 +230,7 @@ fn blows(rng: &mut fastrand::Rng, calm_at: Duration, protocol: Protocol) -> Vec<
     for _ in 0..storm {
         lost(rng, &mut blows, protocol);
         answered(rng, &mut blows);
+        puzzling(rng, &mut blows, protocol);
         moved(rng, &mut blows);
     }
     let mut blows = blows.blows;
@@ -312,6 +313,36 @@ fn answered(rng: &mut fastrand::Rng, blows: &mut Blows) {
         let action = Action::DelayAnswer(MS * rng.u32(5..2_500));
         let rule = Rule::on(any_api(rng));
         blows.add(rng, Blow::Rule(Fault::AnswerDelayed, rule, action));
+    }
+}
+
+/// What other clients have drawn the wrong conclusion from.
+fn puzzling(rng: &mut fastrand::Rng, blows: &mut Blows, protocol: Protocol) {
+    for _ in 0..rng.u32(1..4) {
+        let error = ErrorCode::UNKNOWN_SERVER_ERROR;
+        let action = [Action::Error(error), Action::ApplyThenError(error)][rng.usize(0..2)];
+        let rule = Rule::on(ApiKey::END_TXN);
+        blows.add(rng, Blow::Rule(Fault::EndFailed, rule, action));
+    }
+    for _ in 0..rng.u32(1..4) {
+        let topic = [BANK, ORDERS, INVOICES][rng.usize(0..3)];
+        let rule = Rule::on(ApiKey::PRODUCE).topic_partition(topic, rng.i32(0..BANK_PARTITIONS));
+        blows.add(rng, Blow::Rule(Fault::LeftOut, rule, Action::LeaveOut));
+    }
+    if protocol == Protocol::New {
+        return;
+    }
+    for _ in 0..rng.u32(1..3) {
+        let rule = Rule::on(ApiKey::ADD_PARTITIONS_TO_TXN).topic(BANK);
+        let action = Action::Error(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        blows.add(rng, Blow::Rule(Fault::PartitionsRefused, rule, action));
+    }
+    for _ in 0..rng.u32(0..3) {
+        // Soon enough to meet the next transaction, which has the same epoch if nothing is done about it.
+        let late = MS * rng.u32(5..200);
+        let rule = Rule::on(ApiKey::END_TXN);
+        let action = Action::DropThenApply(late);
+        blows.add(rng, Blow::Rule(Fault::LateCopy, rule, action));
     }
 }
 

@@ -147,7 +147,7 @@ impl Broker {
         };
         request.forced = forced;
         match decision.action {
-            Action::Error(_) | Action::ApplyThenError(_) => {}
+            Action::Error(_) | Action::ApplyThenError(_) | Action::LeaveOut => {}
             Action::DropBeforeApply | Action::CutConnection => return self.drop_request(id),
             Action::ApplyThenDrop => request.after = After::Close,
             Action::DropThenApply(delay) => return self.detach(id, delay),

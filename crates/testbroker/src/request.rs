@@ -94,6 +94,8 @@ pub(crate) struct Forced {
     error: ErrorCode,
     /// Whether the request is applied all the same.
     apply: bool,
+    /// Whether the answer is silent about it.
+    silent: bool,
     /// Which partitions it is about; empty: the whole request.
     partitions: Vec<(String, Option<i32>)>,
 }
@@ -103,11 +105,13 @@ impl Forced {
         let (error, apply) = match decision.action {
             Action::Error(error) => (error, false),
             Action::ApplyThenError(error) => (error, true),
+            Action::LeaveOut => (ErrorCode::KAFKA_STORAGE_ERROR, false),
             _ => return None,
         };
         Some(Self {
             error,
             apply,
+            silent: decision.action == Action::LeaveOut,
             partitions: decision.partitions.clone(),
         })
     }
@@ -183,6 +187,12 @@ impl Context<'_> {
             Some(forced) if forced.apply && forced.is_about(topic, partition) => forced.error,
             _ => result,
         }
+    }
+
+    /// Whether the answer does not speak of this partition.
+    pub(crate) fn leaves_out(&self, topic: &str, partition: i32) -> bool {
+        self.forced
+            .is_some_and(|forced| forced.silent && forced.is_about(topic, partition))
     }
 
     pub(crate) fn answer<R: Message + Encode>(&self, response: &R) -> Reply {

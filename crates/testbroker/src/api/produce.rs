@@ -183,7 +183,8 @@ fn answer(
     for topic in &request.topic_data {
         let (here, behind) = rest.split_at(topic.partition_data.len());
         rest = behind;
-        let partitions = here.iter().map(|write| {
+        let told = |write: &&Write| !context.leaves_out(&write.topic, write.index);
+        let partitions = here.iter().filter(told).map(|write| {
             let response = partition_response(cluster, context, write);
             if let Some(node) = cluster.node(response.current_leader.leader_id) {
                 leaders.insert(node.id, node);

@@ -36,6 +36,9 @@ pub enum Action {
     Error(ErrorCode),
     /// Applied, but answered with this error, for instance REQUEST_TIMED_OUT.
     ApplyThenError(ErrorCode),
+    /// Not applied, and the answer does not speak of it: of the partitions that the rule names, the
+    /// rest is done. Produce only; elsewhere as `Error(KAFKA_STORAGE_ERROR)`.
+    LeaveOut,
     /// Not applied; the connection is closed.
     DropBeforeApply,
     /// Applied; the connection is closed instead of an answer.
