@@ -17,12 +17,14 @@ mod check;
 mod driver;
 mod failure;
 mod faults;
+mod golden;
 mod ledger;
 mod network;
 mod plan;
 #[cfg(feature = "plants")]
 pub mod plants;
 mod run;
+pub mod sweep;
 mod trace;
 mod workload;
 mod world;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use milena_sim::{Fault, Options, Report, Tally, run};
 
-const USAGE: &str = "usage: milena-sim [--seeds N] [--first S] | --seed S [--trace]
+mod sweep_command;
+
+const USAGE: &str = "usage: milena-sim [--seeds N] [--first S] | --seed S [--trace] | sweep cancel|bytes
 
   --seeds N   how many seeds to run (50)
   --first S   the first of them (1)
@@ -20,6 +22,9 @@ const FAULTS_MIN: u64 = 20;
 const TAIL: usize = 120;
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("sweep") {
+        return sweep_command::run(std::env::args().skip(2));
+    }
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(message) => {

@@ -10,6 +10,11 @@ use milena_testbroker::ConnectionId;
 use crate::driver::HostId;
 use crate::faults::Fault;
 
+mod at_byte;
+
+pub(crate) use at_byte::{AtByte, Break};
+use at_byte::{Bytewise, Verdict, flipped};
+
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -42,6 +47,10 @@ struct Direction {
     last_arrival: Duration,
     /// So many bytes still pass, then the connection is dead.
     cut_after: Option<usize>,
+    /// Nothing arrives any more.
+    stalled: bool,
+    /// What is sent arrives so much later.
+    late: Duration,
 }
 
 /// One connection.
@@ -53,6 +62,8 @@ pub(crate) struct Connection {
     /// The client still wants to hear of it.
     pub(crate) client_open: bool,
     broker_open: bool,
+    /// In the order of opening.
+    number: usize,
     to_broker: Direction,
     to_client: Direction,
 }
@@ -61,6 +72,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) weather: Weather,
+    pub(crate) bytewise: Bytewise,
     rng: fastrand::Rng,
     connections: BTreeMap<ConnectionId, Connection>,
     by_link: BTreeMap<(HostId, LinkId), ConnectionId>,
@@ -74,6 +86,7 @@ impl Network {
     pub(crate) fn new(weather: Weather, seed: u64) -> Self {
         Self {
             weather,
+            bytewise: Bytewise::default(),
             rng: fastrand::Rng::with_seed(seed),
             connections: BTreeMap::new(),
             by_link: BTreeMap::new(),
@@ -97,6 +110,7 @@ impl Network {
                 broker,
                 client_open: true,
                 broker_open: true,
+                number: self.bytewise.open(),
                 to_broker: Direction::default(),
                 to_client: Direction::default(),
             },
@@ -231,8 +245,13 @@ impl Network {
             piece.truncate(*left);
             *left -= piece.len();
         }
-        if !piece.is_empty() {
-            self.enqueue(now, id, way, Piece::Bytes(piece));
+        let number = connection.number;
+        match self.bytewise.pass(number, way, piece) {
+            Verdict::Passes(piece) => self.enqueue_bytes(now, id, way, piece),
+            Verdict::Strikes(head, tail, what) => {
+                self.enqueue_bytes(now, id, way, head);
+                return self.strike(now, id, way, tail, what);
+            }
         }
         if cut {
             self.cuts.push(match way {
@@ -242,6 +261,41 @@ impl Network {
             self.sever(now, id);
         }
         !cut
+    }
+
+    /// The fault of this run. False once the connection is dead.
+    fn strike(
+        &mut self,
+        now: Duration,
+        id: ConnectionId,
+        way: Way,
+        tail: Bytes,
+        what: Break,
+    ) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return false;
+        };
+        match what {
+            Break::Close => self.sever(now, id),
+            Break::Reset => {
+                connection.to_broker.pieces.clear();
+                connection.to_client.pieces.clear();
+                self.sever(now, id);
+            }
+            Break::Stall => connection.direction(way).stalled = true,
+            Break::Late(late) => {
+                connection.direction(way).late = late;
+                self.enqueue_bytes(now, id, way, tail);
+            }
+            Break::Flip(mask) => self.enqueue_bytes(now, id, way, flipped(&tail, mask)),
+        }
+        !matches!(what, Break::Close | Break::Reset)
+    }
+
+    fn enqueue_bytes(&mut self, now: Duration, id: ConnectionId, way: Way, piece: Bytes) {
+        if !piece.is_empty() {
+            self.enqueue(now, id, way, Piece::Bytes(piece));
+        }
     }
 
     /// Both ends see the connection die, each after its own while.
@@ -260,8 +314,12 @@ impl Network {
             return;
         };
         let direction = connection.direction(way);
+        if direction.stalled {
+            return;
+        }
         // In order: nothing overtakes on a connection.
-        let at = (now + latency).max(direction.last_arrival + Duration::from_nanos(1));
+        let at =
+            (now + latency + direction.late).max(direction.last_arrival + Duration::from_nanos(1));
         direction.last_arrival = at;
         direction.pieces.push_back(piece);
         self.arrivals.push((at, id, way));
