@@ -133,6 +133,14 @@ impl Relay {
         self.running.shared.state().rules.add(rule, action)
     }
 
+    /// Adds several actions for the same requests: added one by one they could count differently, since requests go on
+    /// coming in between.
+    pub fn add_all(&self, rule: &RelayRule, actions: &[RelayAction]) -> Vec<RelayRuleId> {
+        let mut state = self.running.shared.state();
+        let add = |&action| state.rules.add(rule.clone(), action);
+        actions.iter().map(add).collect()
+    }
+
     /// Takes a rule out. What it has already done to requests under way stays done.
     pub fn remove(&self, id: RelayRuleId) {
         self.running.shared.state().rules.remove(id);

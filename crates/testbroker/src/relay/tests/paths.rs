@@ -49,8 +49,13 @@ fn a_duplicate_reaches_the_broker_twice_and_is_answered_once() {
 #[test]
 fn a_swallowed_request_leaves_the_connection_standing_and_arrives_after_later_ones() {
     let world = World::start();
-    let swallowed = fault(&world, 1, RelayAction::Swallow);
-    let late = fault(&world, 1, RelayAction::ResendAfter { requests: 2 });
+    let first = RelayRule::on(ApiKey::PRODUCE).nth(1);
+    let actions = [
+        RelayAction::Swallow,
+        RelayAction::ResendAfter { requests: 2 },
+    ];
+    let rules = world.relay.add_all(&first, &actions);
+    let (swallowed, late) = (rules[0], rules[1]);
     let mut client = world.client();
     request_on(&mut client, 1);
     request_on(&mut client, 2);

@@ -1,0 +1,585 @@
+//! The scenarios: first those of the short form, in which faults of a kind come together, then one for each fault alone.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use milena_testbroker::relay::{ApiKey, RelayAction, RelayPath, RelayRule};
+
+use super::scenario::{CopierPlan, Fault, ProducerPlan, Scenario, Strike, api_name};
+use crate::cluster::NODES;
+
+/// What all scenarios of a run depend on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) seed: u64,
+    pub(crate) short: bool,
+    /// TV1: partitions and offsets are added to a transaction by requests of their own.
+    pub(crate) adds: bool,
+}
+
+/// Which programs a fault is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    Producer,
+    Copier,
+    Both,
+}
+
+/// Most requests are done again within seconds, so that a run of faults is not one of waiting.
+const TIGHT: [&str; 4] = [
+    "request.timeout.ms=2000",
+    "retry.backoff.ms=50",
+    "metadata.max.age.ms=5000",
+    "reconnect.backoff.max.ms=1000",
+];
+
+/// All scenarios of a run.
+pub(crate) fn all(wish: Wish) -> Vec<Scenario> {
+    let mut rng = Rng::with_seed(wish.seed);
+    let mut scenarios = together(wish, &mut rng);
+    scenarios.extend(alone(wish, &mut rng));
+    if wish.short {
+        scenarios.retain(|scenario| scenario.short);
+    }
+    scenarios
+}
+
+/// Several faults of a kind in one run each.
+fn together(wish: Wish, rng: &mut Rng) -> Vec<Scenario> {
+    let mut answers = vec![lost_answer(ApiKey::INIT_PRODUCER_ID, 0, Which::First)];
+    for api in transactional(wish) {
+        answers.push(lost_answer(api, 100, Which::Every(rng.u64(5..9))));
+        answers.push(requests(
+            "request-lost",
+            api,
+            100,
+            Which::Every(rng.u64(9..14)),
+            &[RelayAction::LoseRequest],
+        ));
+    }
+    answers.extend([
+        lost_answer(ApiKey::PRODUCE, 100, Which::Every(rng.u64(30..50))),
+        requests(
+            "request-lost",
+            ApiKey::PRODUCE,
+            150,
+            Which::Every(rng.u64(50..70)),
+            &[RelayAction::LoseRequest],
+        ),
+        requests(
+            "cut-request",
+            ApiKey::PRODUCE,
+            200,
+            Which::Every(rng.u64(60..80)),
+            &[RelayAction::CutNow],
+        ),
+        requests(
+            "cut-answer",
+            ApiKey::PRODUCE,
+            200,
+            Which::Every(rng.u64(60..80)),
+            &[RelayAction::CutAnswer],
+        ),
+        requests(
+            "cut-answer",
+            ApiKey::FETCH,
+            200,
+            Which::Every(rng.u64(30..50)),
+            &[RelayAction::CutAnswer],
+        ),
+        requests(
+            "duplicate",
+            ApiKey::PRODUCE,
+            250,
+            Which::Every(rng.u64(20..30)),
+            &[RelayAction::Duplicate],
+        ),
+        requests(
+            "delay",
+            ApiKey::PRODUCE,
+            300,
+            Which::Every(rng.u64(20..30)),
+            &[RelayAction::Delay(ms(rng.u64(50..300)))],
+        ),
+    ]);
+    let mut late = late_each(ApiKey::PRODUCE, rng, 100, 150);
+    late.extend(late_each(ApiKey::END_TXN, rng, 10, 16));
+    let black_hole = Duration::from_secs(if wish.short { 8 } else { 20 });
+    let network = vec![
+        path(200, node(rng), RelayPath::BlackHole, black_hole),
+        path(400, node(rng), RelayPath::Refused, secs(3)),
+        all_paths(550, throttled(), secs(3)),
+        strike(700, Fault::CutAll),
+        all_paths(800, RelayPath::Refused, secs(2)),
+    ];
+    let brokers = vec![
+        strike(
+            250,
+            Fault::KillNode {
+                node: node(rng),
+                down: secs(2),
+            },
+        ),
+        strike(
+            600,
+            Fault::PauseNode {
+                node: node(rng),
+                lasting: secs(5),
+            },
+        ),
+    ];
+    let all_brokers = vec![
+        strike(300, Fault::PauseAll { lasting: secs(10) }),
+        strike(600, Fault::KillAll),
+    ];
+    let program = vec![
+        strike(150, Fault::KillCopiers),
+        strike(300, Fault::PausePrograms { lasting: secs(2) }),
+        strike(500, Fault::KillCopiers),
+        strike(650, Fault::PausePrograms { lasting: secs(14) }),
+        strike(850, Fault::KillCopiers),
+    ];
+    let mut scenarios = vec![
+        scenario(wish, rng, "answers", For::Both, answers),
+        scenario(wish, rng, "late", For::Both, late),
+        scenario(wish, rng, "network", For::Both, network),
+        scenario(wish, rng, "brokers", For::Both, brokers),
+        scenario(wish, rng, "all-brokers", For::Both, all_brokers),
+        scenario(wish, rng, "program", For::Both, program),
+        outage(wish, rng, "outage", RelayPath::Refused),
+        scenario(
+            wish,
+            rng,
+            "fenced",
+            For::Copier,
+            vec![strike(300, Fault::SecondCopier { pause: None })],
+        ),
+        scenario(
+            wish,
+            rng,
+            "fenced-while-paused",
+            For::Copier,
+            vec![strike(
+                300,
+                Fault::SecondCopier {
+                    pause: Some(secs(3)),
+                },
+            )],
+        ),
+        scenario(
+            wish,
+            rng,
+            "terminated",
+            For::Both,
+            vec![strike(500, Fault::Terminate)],
+        ),
+    ];
+    for scenario in &mut scenarios {
+        scenario.short = true;
+        // In one of them, what is left is also read by `milena consume`, with aborted records in between.
+        scenario.consume = scenario.name == "answers";
+    }
+    scenarios
+}
+
+/// One fault in each run.
+fn alone(wish: Wish, rng: &mut Rng) -> Vec<Scenario> {
+    let mut list: Vec<(String, For, Vec<Strike>)> = Vec::new();
+    let mut add = |name: &str, programs, strikes| list.push((name.to_owned(), programs, strikes));
+    for api in transactional(wish).into_iter().chain([ApiKey::PRODUCE]) {
+        let programs = if api == ApiKey::PRODUCE {
+            For::Both
+        } else {
+            For::Copier
+        };
+        let every = if api == ApiKey::PRODUCE { 20 } else { 4 };
+        let name = |what: &str| format!("{what}-{}", api_name(api));
+        add(
+            &name("answers-lost"),
+            programs,
+            vec![lost_answer(api, 0, Which::Every(every))],
+        );
+        add(
+            &name("requests-lost"),
+            programs,
+            vec![requests(
+                "request-lost",
+                api,
+                0,
+                Which::Every(every),
+                &[RelayAction::LoseRequest],
+            )],
+        );
+        add(
+            &name("duplicates"),
+            programs,
+            vec![requests(
+                "duplicate",
+                api,
+                0,
+                Which::Every(2),
+                &[RelayAction::Duplicate],
+            )],
+        );
+        let delay = RelayAction::DelayRequest(ms(rng.u64(100..400)));
+        add(
+            &name("delays"),
+            programs,
+            vec![requests("delay", api, 0, Which::Every(every), &[delay])],
+        );
+    }
+    add(
+        "answers-lost-init",
+        For::Both,
+        vec![lost_answer(ApiKey::INIT_PRODUCER_ID, 0, Which::First)],
+    );
+    add(
+        "late-produce",
+        For::Both,
+        late_each(ApiKey::PRODUCE, rng, 60, 100),
+    );
+    add(
+        "late-end-txn",
+        For::Copier,
+        late_each(ApiKey::END_TXN, rng, 5, 9),
+    );
+    let any = |label: &str, every, action| strike(0, any_request(label, every, action));
+    add(
+        "cut-requests",
+        For::Both,
+        vec![any("cut-request", rng.u64(20..40), RelayAction::CutNow)],
+    );
+    add(
+        "cut-answers",
+        For::Both,
+        vec![any("cut-answer", rng.u64(20..40), RelayAction::CutAnswer)],
+    );
+    add(
+        "swallowed",
+        For::Both,
+        vec![any("swallowed", rng.u64(300..500), RelayAction::Swallow)],
+    );
+    add(
+        "cut-all",
+        For::Both,
+        [200, 400, 600, 800]
+            .map(|at| strike(at, Fault::CutAll))
+            .into(),
+    );
+    add(
+        "black-hole",
+        For::Both,
+        vec![path(300, node(rng), RelayPath::BlackHole, secs(20))],
+    );
+    add(
+        "throttled",
+        For::Both,
+        vec![all_paths(300, throttled(), secs(10))],
+    );
+    add(
+        "refused",
+        For::Both,
+        vec![
+            path(300, node(rng), RelayPath::Refused, secs(8)),
+            all_paths(600, RelayPath::Refused, secs(6)),
+        ],
+    );
+    let kill = |at, node| {
+        strike(
+            at,
+            Fault::KillNode {
+                node,
+                down: secs(4),
+            },
+        )
+    };
+    add(
+        "each-broker-killed",
+        For::Both,
+        vec![kill(200, 1), kill(400, 2), kill(600, 3)],
+    );
+    let pause = |at, node| {
+        strike(
+            at,
+            Fault::PauseNode {
+                node,
+                lasting: secs(8),
+            },
+        )
+    };
+    add(
+        "each-broker-paused",
+        For::Both,
+        vec![pause(200, 1), pause(400, 2), pause(600, 3)],
+    );
+    add(
+        "all-paused",
+        For::Both,
+        vec![strike(500, Fault::PauseAll { lasting: secs(10) })],
+    );
+    add("all-killed", For::Both, vec![strike(500, Fault::KillAll)]);
+    let kills = [100, 250, 400, 550, 700, 850].map(|at| strike(at, Fault::KillCopiers));
+    add("program-killed", For::Copier, kills.into());
+    add(
+        "program-paused",
+        For::Both,
+        vec![strike(300, Fault::PausePrograms { lasting: secs(4) })],
+    );
+    add(
+        "paused-too-long",
+        For::Copier,
+        vec![strike(300, Fault::PausePrograms { lasting: secs(16) })],
+    );
+    let mut scenarios: Vec<Scenario> = list
+        .into_iter()
+        .map(|(name, programs, strikes)| scenario(wish, rng, &name, programs, strikes))
+        .collect();
+    scenarios.push(outage(wish, rng, "outage-black-hole", RelayPath::BlackHole));
+    let mut consume = scenario(wish, rng, "consume", For::Producer, vec![]);
+    consume.consume = true;
+    scenarios.push(consume);
+    scenarios
+}
+
+/// All nodes away for longer than a record has: records fail, and those after them must not suffer.
+fn outage(wish: Wish, rng: &mut Rng, name: &str, network: RelayPath) -> Scenario {
+    let strikes = vec![all_paths(400, network, secs(9))];
+    let mut scenario = scenario(wish, rng, name, For::Both, strikes);
+    scenario.settings = tight(rng);
+    scenario
+        .settings
+        .push("delivery.timeout.ms=5000".to_owned());
+    if let Some(plan) = &mut scenario.producer {
+        plan.errors_allowed = true;
+    }
+    scenario
+}
+
+fn scenario(
+    wish: Wish,
+    rng: &mut Rng,
+    name: &str,
+    programs: For,
+    strikes: Vec<Strike>,
+) -> Scenario {
+    let settings = if wish.short || rng.bool() {
+        tight(rng)
+    } else {
+        vec![format!("linger.ms={}", [0, 5, 20][rng.usize(0..3)])]
+    };
+    let scale = if wish.short { 1 } else { 3 };
+    Scenario {
+        name: name.to_owned(),
+        short: false,
+        producer: (programs != For::Copier).then(|| ProducerPlan {
+            records: scale * rng.u64(18_000..24_000),
+            rate: if wish.short { 4_000 } else { 5_000 },
+            keys: rng.bool().then(|| rng.u64(5..60)),
+            partitions: rng.i32(3..8),
+            errors_allowed: false,
+        }),
+        copiers: (programs != For::Producer).then(|| CopierPlan {
+            count: 1 + i32::from(!wish.short && rng.bool()),
+            transaction_size: rng.u64(40..120),
+            // Only a copier that is paused for long may be fenced for it.
+            timeout: secs(if paused_longest(&strikes) > secs(5) {
+                10
+            } else {
+                60
+            }),
+            aborts: true,
+        }),
+        consume: false,
+        settings,
+        strikes,
+    }
+}
+
+fn tight(rng: &mut Rng) -> Vec<String> {
+    let linger = format!("linger.ms={}", if rng.bool() { 0 } else { 20 });
+    let tight = TIGHT.iter().map(|line| (*line).to_owned());
+    tight.chain([linger]).collect()
+}
+
+fn paused_longest(strikes: &[Strike]) -> Duration {
+    let pause = |strike: &Strike| match strike.fault {
+        Fault::PausePrograms { lasting } => Some(lasting),
+        _ => None,
+    };
+    strikes.iter().filter_map(pause).max().unwrap_or_default()
+}
+
+fn transactional(wish: Wish) -> Vec<ApiKey> {
+    let mut apis = vec![ApiKey::END_TXN, ApiKey::TXN_OFFSET_COMMIT];
+    if wish.adds {
+        apis.extend([ApiKey::ADD_PARTITIONS_TO_TXN, ApiKey::ADD_OFFSETS_TO_TXN]);
+    }
+    apis
+}
+
+/// Which requests of an API.
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    First,
+    Every(u64),
+}
+
+impl Which {
+    fn of(self, rule: RelayRule) -> RelayRule {
+        match self {
+            Self::First => rule.nth(1),
+            Self::Every(n) => rule.every(n),
+        }
+    }
+}
+
+fn requests(label: &str, api: ApiKey, at: u64, which: Which, actions: &[RelayAction]) -> Strike {
+    let fault = Fault::Requests {
+        label: format!("{label}:{}", api_name(api)),
+        rule: which.of(RelayRule::on(api)),
+        actions: actions.to_vec(),
+        at_least: 1,
+    };
+    strike(at, fault)
+}
+
+fn any_request(label: &str, every: u64, action: RelayAction) -> Fault {
+    Fault::Requests {
+        label: label.to_owned(),
+        rule: RelayRule::any().every(every),
+        actions: vec![action],
+        at_least: 3,
+    }
+}
+
+fn lost_answer(api: ApiKey, at: u64, which: Which) -> Strike {
+    requests("answer-lost", api, at, which, &[RelayAction::LoseAnswer])
+}
+
+/// A request that comes late, or once more: held back on a connection that stays, lost with its connection, or applied with its
+/// answer lost.
+fn late_each(api: ApiKey, rng: &mut Rng, from: u64, to: u64) -> Vec<Strike> {
+    let first = [
+        ("held", RelayAction::Swallow),
+        ("late", RelayAction::LoseRequest),
+        ("again", RelayAction::LoseAnswer),
+    ];
+    let mut strikes = Vec::new();
+    for (label, action) in first {
+        let resent = RelayAction::ResendAfter {
+            requests: rng.u64(1..5),
+        };
+        let which = Which::Every(rng.u64(from..to));
+        strikes.push(requests(label, api, 0, which, &[action, resent]));
+    }
+    strikes
+}
+
+fn strike(at: u64, fault: Fault) -> Strike {
+    Strike { at, fault }
+}
+
+fn path(at: u64, node: usize, path: RelayPath, lasting: Duration) -> Strike {
+    strike(
+        at,
+        Fault::Path {
+            node,
+            path,
+            lasting,
+        },
+    )
+}
+
+fn all_paths(at: u64, path: RelayPath, lasting: Duration) -> Strike {
+    strike(at, Fault::Outage { path, lasting })
+}
+
+fn throttled() -> RelayPath {
+    RelayPath::Throttled {
+        bytes_per_second: 20_000,
+    }
+}
+
+fn node(rng: &mut Rng) -> usize {
+    rng.usize(1..=NODES)
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn names(short: bool) -> Vec<String> {
+        let wish = Wish {
+            seed: 1,
+            short,
+            adds: true,
+        };
+        all(wish)
+            .into_iter()
+            .map(|scenario| scenario.name)
+            .collect()
+    }
+
+    #[test]
+    fn names_are_unique_and_the_short_form_is_a_part_of_the_long_one() {
+        let long = names(false);
+        let set: BTreeSet<_> = long.iter().collect();
+        assert_eq!(set.len(), long.len());
+        assert!(names(true).iter().all(|name| set.contains(name)));
+    }
+
+    #[test]
+    fn the_short_form_has_every_kind_of_fault() {
+        let wish = Wish {
+            seed: 1,
+            short: true,
+            adds: true,
+        };
+        let labels: BTreeSet<String> = all(wish)
+            .iter()
+            .flat_map(|scenario| &scenario.strikes)
+            .map(|strike| strike.fault.label())
+            .collect();
+        for wanted in [
+            "answer-lost:produce",
+            "answer-lost:end-txn",
+            "answer-lost:add-partitions",
+            "answer-lost:txn-offset-commit",
+            "answer-lost:init-producer-id",
+            "request-lost:produce",
+            "delay:produce",
+            "held:produce",
+            "held:end-txn",
+            "late:end-txn",
+            "again:end-txn",
+            "duplicate:produce",
+            "cut-request:produce",
+            "cut-answer:produce",
+            "black-hole",
+            "all-throttled",
+            "refused",
+            "all-refused",
+            "broker-killed",
+            "broker-paused",
+            "all-paused",
+            "all-killed",
+            "program-killed",
+            "program-paused",
+            "second-instance",
+            "second-instance-while-paused",
+            "terminated",
+        ] {
+            assert!(labels.contains(wanted), "{wanted}: {labels:?}");
+        }
+    }
+}
