@@ -37,7 +37,8 @@ fn the_rust_version_is_the_same_wherever_it_is_written() {
 #[test]
 fn the_rust_version_is_checked_in_ci() {
     let asked = read(".ci/run").contains("bash .ci/msrv");
-    let by_that_version = read(".ci/msrv").contains("\"+$toolchain\" check --workspace --all-targets");
+    let by_that_version =
+        read(".ci/msrv").contains("\"+$toolchain\" check --workspace --all-targets");
     assert!(
         asked && by_that_version,
         ".ci/run no longer checks the oldest Rust"

@@ -31,10 +31,13 @@ impl File {
         if tests.iter().any(|part| self.path.contains(part)) || self.path.ends_with("tests.rs") {
             return "";
         }
-        self.text
-            .split("#[cfg(test)]\nmod ")
-            .next()
-            .unwrap_or_default()
+        // `mod tests;` may stand above code, and the tests are in a file of their own then.
+        let mut modules = self.text.match_indices("#[cfg(test)]\nmod ");
+        let inline = modules.find(|(at, attribute)| {
+            let name = &self.text[at + attribute.len()..];
+            name.lines().next().is_some_and(|line| line.ends_with('{'))
+        });
+        inline.map_or(&self.text, |(at, _)| &self.text[..at])
     }
 }
 
