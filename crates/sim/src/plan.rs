@@ -337,7 +337,7 @@ fn puzzling(rng: &mut fastrand::Rng, blows: &mut Blows, protocol: Protocol) {
         let action = Action::Error(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
         blows.add(rng, Blow::Rule(Fault::PartitionsRefused, rule, action));
     }
-    for _ in 0..rng.u32(0..3) {
+    for _ in 0..rng.u32(1..6) {
         // Soon enough to meet the next transaction, which has the same epoch if nothing is done about it.
         let late = MS * rng.u32(5..200);
         let rule = Rule::on(ApiKey::END_TXN);
