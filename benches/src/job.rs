@@ -45,7 +45,8 @@ impl Job {
                 1e3 * each(cost.sleeps_engine),
             ),
             ("preemptions_per_1000_records", 1e3 * each(cost.preemptions)),
-            ("peak_mib", ratio(cost.peak_bytes) / 1_048_576.0),
+            ("peak_mib", mebibytes(cost.peak_bytes)),
+            ("mib_before", mebibytes(cost.resident_bytes_before)),
             ("threads", cost.threads as f64),
         ];
         Self {
@@ -66,4 +67,8 @@ impl Job {
 /// A count as a figure; exact up to 2^53.
 pub(crate) fn ratio(count: u64) -> f64 {
     count as f64
+}
+
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    ratio(bytes) / 1_048_576.0
 }

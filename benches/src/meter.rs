@@ -20,6 +20,7 @@ pub(crate) struct Meter {
     allocated: Stats,
     ticks: Duration,
     threads: BTreeMap<u32, Thread>,
+    resident_bytes: u64,
 }
 
 /// What a phase cost.
@@ -34,8 +35,10 @@ pub(crate) struct Cost {
     /// Allocations, reallocations included.
     pub(crate) allocations: u64,
     pub(crate) allocated_bytes: u64,
-    /// The most memory that was resident, since it was last asked for.
+    /// The most memory that was resident during the phase, and what was before it: the allocator keeps what earlier phases
+    /// have given back.
     pub(crate) peak_bytes: u64,
+    pub(crate) resident_bytes_before: u64,
     pub(crate) threads: usize,
     /// How often a thread slept: waited for a lock, a socket or work.
     pub(crate) sleeps: u64,
@@ -58,6 +61,7 @@ impl Meter {
         // 5 is the peak of the resident memory (proc(5)). Where it may not be reset, the peak is the one of all phases so far.
         let _ = fs::write("/proc/self/clear_refs", "5");
         Ok(Self {
+            resident_bytes: memory("VmRSS:")?,
             threads: threads()?,
             ticks: process_cpu()?,
             allocated: ALLOCATOR.stats(),
@@ -75,7 +79,8 @@ impl Meter {
             elapsed,
             allocations: count(allocated.allocations + allocated.reallocations),
             allocated_bytes: count(allocated.bytes_allocated),
-            peak_bytes: peak_bytes()?,
+            peak_bytes: memory("VmHWM:")?,
+            resident_bytes_before: self.resident_bytes,
             threads: threads.len(),
             ..Cost::default()
         };
@@ -147,9 +152,9 @@ fn process_cpu() -> Result<Duration, Failure> {
     Ok(TICK * ticks)
 }
 
-fn peak_bytes() -> Result<u64, Failure> {
+fn memory(name: &str) -> Result<u64, Failure> {
     let status = fs::read_to_string("/proc/self/status")?;
-    Ok(number(&status, "VmHWM:") * 1024)
+    Ok(number(&status, name) * 1024)
 }
 
 fn number(status: &str, name: &str) -> u64 {

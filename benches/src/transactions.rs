@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use milena::{Client, Record, TransactionalProducer};
 
 use crate::Failure;
-use crate::job::{Job, ratio};
+use crate::job::{Job, mebibytes, ratio};
 use crate::meter::{Meter, now};
 use crate::payload::Value;
 
@@ -98,7 +98,8 @@ pub(crate) async fn commit_all(
         ("allocations_per_transaction", each(cost.allocations)),
         ("sleeps_per_transaction", each(cost.sleeps)),
         ("engine_wakes_per_transaction", each(cost.sleeps_engine)),
-        ("peak_mib", ratio(cost.peak_bytes) / 1_048_576.0),
+        ("peak_mib", mebibytes(cost.peak_bytes)),
+        ("mib_before", mebibytes(cost.resident_bytes_before)),
         ("threads", cost.threads as f64),
     ];
     Ok(Job {

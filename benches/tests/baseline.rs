@@ -57,6 +57,7 @@ fn every_job_is_done_and_every_figure_is_there() {
             "sleeps_per_1000_records",
             "engine_wakes_per_1000_records",
             "peak_mib",
+            "mib_before",
             "threads",
         ] {
             assert!(median(job, figure) > 0.0, "{figure} of {}", job["job"]);
@@ -78,6 +79,7 @@ fn every_job_is_done_and_every_figure_is_there() {
             "sleeps_per_transaction",
             "engine_wakes_per_transaction",
             "peak_mib",
+            "mib_before",
             "threads",
         ] {
             assert!(median(job, figure) > 0.0, "{figure} of {}", job["job"]);
