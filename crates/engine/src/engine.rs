@@ -189,6 +189,9 @@ impl Engine {
     /// When to call [`Engine::handle_timeout`] at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.finished {
+            return None;
+        }
         let cores = [
             self.router.poll_timeout(),
             self.metadata.poll_timeout(),

@@ -3,6 +3,7 @@
 
 mod consuming;
 mod producing;
+mod promises;
 mod stalls;
 mod topics;
 mod transactions;

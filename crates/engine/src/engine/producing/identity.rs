@@ -140,3 +140,26 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_the_last_epoch_comes_another_producer_id_and_none_wraps() {
+        #[allow(clippy::disallowed_methods, reason = "where the test's time begins")]
+        let now = Instant::now();
+        let mut identity = IdempotentIdentity::new(Backoff::default(), 1);
+        assert!(identity.poll_request(now));
+        identity.handle_answer(now, Ok(ProducerIdentity::new(7, 0)));
+        for epoch in 1..i16::MAX {
+            identity.bump();
+            assert_eq!(identity.current(), ProducerIdentity::new(7, epoch));
+        }
+        identity.bump();
+        assert_eq!(identity.current(), ProducerIdentity::NONE);
+        assert!(identity.poll_request(now));
+        identity.handle_answer(now, Ok(ProducerIdentity::new(8, 0)));
+        assert_eq!(identity.current(), ProducerIdentity::new(8, 0));
+    }
+}
