@@ -5,6 +5,10 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
+mod system;
+
+pub(crate) use system::{ConsumeArgs, TransactionalCopierArgs, VerifiableProducerArgs};
+
 /// The fewest payments that leave every fault something to strike.
 pub(crate) const PAYMENTS_MIN: u64 = 200;
 /// The auditor keeps some twenty bytes for each payment.
@@ -24,6 +28,15 @@ pub(crate) enum Command {
     /// Move payments exactly once while everything that can break, breaks
     #[command(long_about = DEMO_ABOUT, after_long_help = DEMO_EXIT)]
     Demo(DemoArgs),
+    /// Send numbers in order, and say what became of each
+    #[command(long_about = system::PRODUCER_ABOUT, after_long_help = system::PRODUCER_EXIT)]
+    VerifiableProducer(VerifiableProducerArgs),
+    /// Copy one partition to another topic, exactly once
+    #[command(long_about = system::COPIER_ABOUT, after_long_help = system::COPIER_EXIT)]
+    TransactionalCopier(TransactionalCopierArgs),
+    /// Write the records of a topic to a file, one JSON object a line
+    #[command(long_about = system::CONSUME_ABOUT, after_long_help = system::CONSUME_EXIT)]
+    Consume(ConsumeArgs),
 }
 
 const DEMO_ABOUT: &str = "\
@@ -162,7 +175,7 @@ fn sentence(error: &clap::Error) -> String {
         });
     match suggested {
         Some(suggested) => format!("{first}; did you mean '{suggested}'?"),
-        None => format!("{first}; see 'milena demo --help'"),
+        None => format!("{first}; see 'milena --help'"),
     }
 }
 

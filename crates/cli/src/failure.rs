@@ -1,5 +1,7 @@
 //! Why the program ends before it has a result.
 
+/// The exit status of a run that did what it was asked to.
+pub(crate) const SUCCEEDED: u8 = 0;
 /// The exit status of a run whose audit failed, or that could not go on.
 pub(crate) const FAILED: u8 = 1;
 /// The exit status for wrong input.

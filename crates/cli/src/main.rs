@@ -3,7 +3,10 @@
 mod args;
 mod demo;
 mod failure;
+mod json_lines;
 mod output;
+mod properties;
+mod system;
 
 use std::process::ExitCode;
 
@@ -38,11 +41,27 @@ fn main() -> ExitCode {
             return failure::FAILED.into();
         }
     };
-    let Command::Demo(args) = command;
-    let status = runtime.block_on(demo::run(args, interrupted()));
+    let status = runtime.block_on(run(command));
     // What still runs in the background has nothing left to say, and must not keep the program.
     runtime.shutdown_background();
     status.into()
+}
+
+async fn run(command: Command) -> u8 {
+    let stop = || system::Stop::new(interrupted());
+    let ended = match command {
+        Command::Demo(args) => return demo::run(args, interrupted()).await,
+        Command::VerifiableProducer(args) => system::verifiable_producer::run(args, stop()).await,
+        Command::TransactionalCopier(args) => system::transactional_copier::run(args, stop()).await,
+        Command::Consume(args) => system::consume::run(args, stop()).await,
+    };
+    match ended {
+        Ok(status) => status,
+        Err(failure) => {
+            output::complain(failure.sentence());
+            failure.exit_status()
+        }
+    }
 }
 
 /// Resolves at the first Ctrl-C, or when the program is asked to end.

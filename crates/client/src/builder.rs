@@ -80,6 +80,33 @@ impl ClientBuilder {
         self
     }
 
+    /// How long one attempt to reach a broker may take: the connection itself and the first exchange on it. Then it is given
+    /// up, and the next one waits for [`ClientBuilder::retry_backoff`]. Default 5 s.
+    pub fn connection_setup_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// How long to wait before a broker is tried again, and before a request is repeated: `initial` after the first failure,
+    /// twice as long after each one more, at most `max`, each 20 % longer or shorter by chance. Default 50 ms to 1 s.
+    /// WARNING: much shorter waits turn an outage into a storm of connections. Both are held between 1 ms and one hour, and
+    /// a `max` below `initial` counts as `initial`.
+    pub fn retry_backoff(mut self, initial: Duration, max: Duration) -> Self {
+        const LEAST: Duration = Duration::from_millis(1);
+        const MOST: Duration = Duration::from_secs(3_600);
+        let initial = initial.clamp(LEAST, MOST);
+        self.config.retry.initial = initial;
+        self.config.retry.max = max.clamp(initial, MOST);
+        self
+    }
+
+    /// After how long metadata is asked for anew, with nothing else calling for it. Moved leaders are noticed without it;
+    /// new partitions are not. Default 5 min, at least 100 ms.
+    pub fn metadata_age_max(mut self, age: Duration) -> Self {
+        self.config.metadata_age_max = age.max(Duration::from_millis(100));
+        self
+    }
+
     /// How connections are protected. Default: not at all, which is all there is so far.
     pub fn security(mut self, security: Security) -> Self {
         self.security = security;
