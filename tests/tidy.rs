@@ -9,6 +9,8 @@ mod bounds;
 mod dependencies;
 #[path = "tidy/docs.rs"]
 mod docs;
+#[path = "tidy/invariants.rs"]
+mod invariants;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/sizes.rs"]

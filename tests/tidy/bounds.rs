@@ -19,7 +19,7 @@ const LIBRARIES: &[&str] = &[
 ];
 
 /// The pieces of code that a table row names, each with its file: "`code` in `path`".
-fn named(row: &str) -> Vec<(String, String)> {
+pub(crate) fn named(row: &str) -> Vec<(String, String)> {
     let parts: Vec<&str> = row.split('`').collect();
     let mut named = Vec::new();
     // Between backticks are the odd parts; `code`, " in ", `path`.
