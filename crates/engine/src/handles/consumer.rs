@@ -315,7 +315,8 @@ impl Consumer {
             .map(|cursor| cursor.position)
     }
 
-    /// Goes on reading at `offset`. Batches of the partition that were fetched but not taken are dropped.
+    /// Goes on reading at `offset`. Batches of the partition that were fetched but not taken are dropped. Of a partition that
+    /// is not assigned nothing is read, now as before.
     pub fn seek(&mut self, topic: &str, partition: i32, offset: i64) {
         self.seek_to(
             &TopicPartition {
@@ -393,6 +394,10 @@ impl Consumer {
     }
 
     pub(crate) fn seek_to(&self, partition: &TopicPartition, cursor: Cursor) {
+        // Sorted when it was built. What nobody reads has no position, and must not gather one with each seek.
+        if self.partitions.binary_search(partition).is_err() {
+            return;
+        }
         let (version, bytes) = self.queue.seek(partition, Some(cursor));
         let (consumer, partition) = (self.seat.index(), partition.clone());
         let core = &self.client.core;

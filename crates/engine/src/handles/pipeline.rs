@@ -106,8 +106,8 @@ impl Pipeline {
     /// has committed, and the same records come again. The same happens when a send or the commit fails.
     ///
     /// # Errors
-    /// [`PipelineError`]. After [`PipelineError::OutcomeUnknown`], [`PipelineError::Stalled`] and
-    /// [`PipelineError::Consume`] it can be called again.
+    /// [`PipelineError`]. After [`PipelineError::OutcomeUnknown`], [`PipelineError::Stalled`], [`PipelineError::Consume`] and
+    /// a [`PipelineError::Begin`] that says it took too long it can be called again.
     ///
     /// # Cancel safety
     /// Cancel safe: what is under way goes on with the next call. A step that was returned is not lost.

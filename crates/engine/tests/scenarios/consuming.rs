@@ -124,3 +124,19 @@ fn partitions_that_cannot_be_are_refused_when_they_are_assigned() {
         );
     }
 }
+
+#[test]
+fn a_seek_in_a_partition_that_is_not_assigned_changes_nothing() {
+    let mut world = World::new(1);
+    fill(&mut world, "t");
+    let client = world.client.clone();
+    let build = client.reader().assign([("t", 0)]).build();
+    let mut reader = world.run(build).unwrap();
+    reader.seek("t", 1, 5);
+    reader.seek("u", 0, 5);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(reader.position("t", 1), None);
+    assert_eq!(reader.position("u", 0), None);
+    let batch = world.run(reader.next_batch()).unwrap();
+    assert_eq!((batch.topic(), batch.partition()), ("t", 0));
+}
