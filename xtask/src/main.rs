@@ -1,6 +1,7 @@
 //! `cargo xtask`: the tasks around milena that are programs and not crates.
 //!
 //! `cargo xtask kafka ..` starts and stops real Apache Kafka from Maven Central jars; nothing but Java 17 and Maven is needed.
+//! `cargo xtask plants` plants one bug after another, and fails unless the simulation catches each.
 
 #![allow(
     clippy::disallowed_methods,
@@ -10,6 +11,7 @@
 mod failure;
 mod flags;
 mod kafka;
+mod plants;
 mod process;
 
 use std::process::ExitCode;
@@ -43,12 +45,17 @@ usage: cargo xtask kafka <command> [options]
   run --version V CLASS [ARGUMENTS..]
                        run a Java tool of that version, for example org.apache.kafka.tools.TopicCommand
   java-count --version V --bootstrap HOST:PORT --topic T [--idle-timeout SECONDS]
-                       print how many records Java's console consumer sees in T under read_committed";
+                       print how many records Java's console consumer sees in T under read_committed
+
+       cargo xtask plants [--plant NAME] [--seeds N]
+                       build the simulation with bugs on demand, plant them one at a time, and fail unless a check that is
+                       there for it catches each within N seeds (200)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((task, rest)) if task == "kafka" => kafka::main(rest),
+        Some((task, rest)) if task == "plants" => plants::main(rest),
         Some((help, _)) if help == "help" || help == "--help" || help == "-h" => {
             println!("{USAGE}");
             Ok(())
