@@ -100,6 +100,35 @@ fn every_package_uses_only_what_its_layer_may() {
     );
 }
 
+/// A bug on demand has no place in a build that nobody asked one for.
+#[test]
+fn no_plant_is_in_what_users_build() {
+    let mut findings = Vec::new();
+    for package in ours() {
+        let name = text(package, "name");
+        let has = |feature: &str| !package["features"][feature].is_null();
+        if ["milena", "milena-cli", "milena-testbroker"].contains(&name) && has("plants") {
+            findings.push(format!("{name} can be built with plants"));
+        }
+        if list(&package["features"], "default")
+            .iter()
+            .any(|feature| feature == "plants")
+        {
+            findings.push(format!("{name} is built with plants by default"));
+        }
+        for dependency in list(package, "dependencies") {
+            let in_tests = text(dependency, "kind") == "dev";
+            let planted = list(dependency, "features").iter().any(|f| f == "plants");
+            if planted && !in_tests {
+                findings.push(format!("{name} plants {}", text(dependency, "name")));
+            }
+        }
+    }
+    let known = ours().any(|package| !package["features"]["plants"].is_null());
+    assert!(known, "the feature is no longer called that");
+    assert_none(&findings, "plants are for the simulation alone");
+}
+
 #[test]
 fn the_table_names_no_package_that_is_gone() {
     let names: Vec<&str> = ours().map(|package| text(package, "name")).collect();
