@@ -125,10 +125,9 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 /// `CreateTime:T|Partition:P|Offset:O|headers|key|value`, the bars being [`FIELD`].
 pub(crate) fn java_records(text: &str) -> Result<BTreeMap<Place, Read>, String> {
     let mut records = BTreeMap::new();
-    for record in text
-        .split(RECORD)
-        .filter(|record| !record.trim().is_empty())
-    {
+    // What stands after the last record is what the console consumer logs when nothing more comes.
+    let printed = text.rsplit_once(RECORD).map(|(text, _)| text.split(RECORD));
+    for record in printed.into_iter().flatten() {
         let Some((place, read)) = java_record(record) else {
             return Err(format!(
                 "Java printed something else than a record: {record:?}"

@@ -55,7 +55,7 @@ pub(crate) async fn judge(world: &Arc<World>, runs: Vec<Finished>) -> Result<Vec
     let mut runs = runs;
     for run in &mut runs {
         ends.push(copies_ends(&client, run).await?);
-        wanted.extend(wanted_of(run));
+        wanted.extend(wanted_of(world, run));
         if run.scenario.consume {
             wanted.extend(consume::prepare(world, run).await?);
         }
@@ -241,7 +241,7 @@ async fn ends(client: &Client, topic: &str, isolation: IsolationLevel) -> Result
 /// A topic, who reads it, and how many records there are at least.
 pub(crate) type Wanted = (String, Isolation, usize);
 
-fn wanted_of(run: &Finished) -> Vec<Wanted> {
+fn wanted_of(world: &World, run: &Finished) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     if let Some(process) = &run.producer {
         let lines = process.lines();
@@ -254,8 +254,9 @@ fn wanted_of(run: &Finished) -> Vec<Wanted> {
             successes.count(),
         ));
     }
+    let copied = world.input.len() * run.copiers.len() / INPUT_PARTITIONS.unsigned_abs() as usize;
     if !run.copiers.is_empty() {
-        wanted.push((run.output_topic(), Isolation::ReadCommitted, 1));
+        wanted.push((run.output_topic(), Isolation::ReadCommitted, copied));
     }
     wanted
 }
@@ -314,6 +315,11 @@ async fn java_text_within(
         Isolation::ReadCommitted => "read_committed",
         Isolation::ReadUncommitted => "read_uncommitted",
     };
+    // The old name still works in 4.x, with a complaint among the records.
+    let formatter = match world.cluster.version().starts_with('3') {
+        true => "--property",
+        false => "--formatter-property",
+    };
     let mut arguments = words(&["--topic", topic, "--from-beginning"]);
     arguments.extend(words(&[
         "--isolation-level",
@@ -333,7 +339,7 @@ async fn java_text_within(
         format!("headers.separator={HEADER}"),
         format!("null.literal={NULL}"),
     ] {
-        arguments.extend(words(&["--property", &property]));
+        arguments.extend(words(&[formatter, &property]));
     }
     java::tool(&world.cluster, CONSOLE_CONSUMER, arguments).await
 }

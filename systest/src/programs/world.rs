@@ -65,10 +65,12 @@ impl World {
         if input_records > 0 {
             world.cluster.create_topic(INPUT, INPUT_PARTITIONS).await?;
             world.fill_input(input_records).await?;
-            let text = verify::java_text(&world, INPUT, Isolation::ReadCommitted, 0).await?;
+            let expected = input_records * u64::from(INPUT_PARTITIONS.unsigned_abs());
+            let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+            let committed = Isolation::ReadCommitted;
+            let text = verify::java_text(&world, INPUT, committed, expected).await?;
             world.input = verify::java_records(&text)?;
-            let expected = input_records * INPUT_PARTITIONS.unsigned_abs() as u64;
-            if world.input.len() as u64 != expected {
+            if world.input.len() != expected {
                 let count = world.input.len();
                 let text = format!("the input has {count} records, not {expected}");
                 return Err(Failure::new(text));
