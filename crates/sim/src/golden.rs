@@ -78,6 +78,8 @@ pub(crate) struct Outcome {
     /// Bytes that each connection has passed: towards the broker, and towards the client.
     pub(crate) passed: Vec<[usize; 2]>,
     pub(crate) events: u64,
+    /// After how many of them the last future was dropped.
+    pub(crate) dropped_at: u64,
     /// When everything was done, in virtual time.
     pub(crate) done_at: Duration,
     pub(crate) lines: Vec<String>,
@@ -238,6 +240,7 @@ impl<'s> Run<'s> {
             pending: self.pending,
             passed: self.world.network.bytewise.passed().to_vec(),
             events: self.events,
+            dropped_at: self.watch.dropped_at(),
             done_at,
             lines: self.world.trace.into_lines(),
         }

@@ -177,8 +177,8 @@ impl Sweep {
         };
         let mut script = Script::new(protocol, self.seed);
         script.manners = Manners {
-            forgiving: false,
             takes_dropped_for_aborted: self.misuse,
+            ..Manners::default()
         };
         script
     }

@@ -13,7 +13,7 @@ use super::hands::{GivenUp, Hands, again};
 use super::{BATCH_BYTES_MAX, LINGER};
 use crate::driver::lock;
 use crate::failure::Check;
-use crate::ledger::Ending;
+use crate::ledger::{self, Ending};
 use crate::plan::{BANK, MANUAL, ORDERS};
 
 const BANK_ID: &str = "bank-1";
@@ -41,7 +41,7 @@ enum End {
     Closure,
 }
 
-const WORKS: [Work; 4] = [
+static WORKS: [Work; 4] = [
     Work {
         records: &[(0, LARGE), (0, LARGE), (0, LARGE), (1, SMALL)],
         offset: Some(1),
@@ -79,21 +79,36 @@ enum Came {
 }
 
 pub(super) async fn run(mut hands: Hands, client: ClientHandle) -> Result<(), GivenUp> {
-    let mut producer = build(&hands, &client).await?;
-    for work in &WORKS {
-        loop {
-            let came = match work.end {
-                End::Closure => by_itself(&mut hands, &mut producer, work).await?,
-                End::Commit | End::Abort => {
-                    attempt(&mut hands, &client, &mut producer, work).await?
+    let mut done = 0;
+    loop {
+        match work(&mut hands, &client, &mut done).await {
+            Err(GivenUp) if hands.starts_over() => {
+                // What was open was never committed, and the next instance aborts it.
+                let mut ledger = hands.app.ledger();
+                let open = |entry: &&mut ledger::Transaction| entry.ending == Ending::Open;
+                for entry in ledger.transactions.iter_mut().filter(open) {
+                    entry.ending = Ending::Aborted("ousted".to_owned());
                 }
-            };
-            if let Came::ToItsEnd = came {
-                break;
             }
+            ended => return ended,
+        }
+        hands.pause().await;
+    }
+}
+
+/// One transaction after the other, from the first that is not done.
+async fn work(hands: &mut Hands, client: &ClientHandle, done: &mut usize) -> Result<(), GivenUp> {
+    let mut producer = build(hands, client).await?;
+    while let Some(work) = WORKS.get(*done) {
+        let came = match work.end {
+            End::Closure => by_itself(hands, &mut producer, work).await?,
+            End::Commit | End::Abort => attempt(hands, client, &mut producer, work).await?,
+        };
+        if let Came::ToItsEnd = came {
+            *done += 1;
         }
     }
-    give_back(&hands, &mut producer).await
+    give_back(hands, &mut producer).await
 }
 
 async fn build(hands: &Hands, client: &ClientHandle) -> Result<TransactionalProducer, GivenUp> {

@@ -9,12 +9,21 @@ use crate::plan::{BILLING, BILLING_ID, INVOICES, ORDERS};
 
 pub(super) async fn run(hands: Hands, client: ClientHandle) -> Result<(), GivenUp> {
     loop {
-        let mut pipeline = build(&hands, &client).await?;
-        work(&hands, &mut pipeline).await?;
+        match pipe(&hands, &client).await {
+            Err(GivenUp) if hands.starts_over() => hands.pause().await,
+            ended => return ended,
+        }
+    }
+}
+
+async fn pipe(hands: &Hands, client: &ClientHandle) -> Result<(), GivenUp> {
+    loop {
+        let mut pipeline = build(hands, client).await?;
+        work(hands, &mut pipeline).await?;
         again!(hands, "pipeline stop", pipeline.stop())?;
         hands.app.ledger().pipeline_commits += pipeline.metrics().committed;
         // Stopped in an abort it leaves the rest to the next instance.
-        if committed(&hands, &client).await? == i64::from(orders::EACH * PARTITIONS) {
+        if committed(hands, client).await? == i64::from(orders::EACH * PARTITIONS) {
             return Ok(());
         }
     }

@@ -31,6 +31,9 @@ pub(super) use again;
 pub(crate) struct Manners {
     /// Errors end the task that meets them, and are not held against the client: the answers themselves were damaged.
     pub(crate) forgiving: bool,
+    /// A client that has asked for its producer id twice can be ousted by its own first request, if that comes late: no broker
+    /// can tell it from a newer instance. The role that hears so starts over, as its application would.
+    pub(crate) may_be_ousted: bool,
     /// The negative control: a commit that was dropped is taken for aborted, whatever `resolve` says.
     pub(crate) takes_dropped_for_aborted: bool,
 }
@@ -87,11 +90,22 @@ impl Hands {
     /// An error that nothing of this run explains.
     pub(crate) fn refused(&self, what: &str, error: impl Display) -> GivenUp {
         self.app.shared.say(|| format!("{what}: {error}"));
-        if !self.manners.forgiving {
-            let text = format!("{what}: {error}");
+        let text = format!("{what}: {error}");
+        let told_so = [
+            "fenced by a newer",
+            "takes no more records",
+            "takes no offsets",
+        ];
+        let ousted = self.manners.may_be_ousted && told_so.iter().any(|words| text.contains(words));
+        if !self.manners.forgiving && !ousted {
             self.app.ledger().violated(Check::Refused, text);
         }
         GivenUp
+    }
+
+    /// A role that was ousted begins anew.
+    pub(crate) fn starts_over(&self) -> bool {
+        self.manners.may_be_ousted && self.app.ledger().violations.is_empty()
     }
 
     pub(crate) async fn pause(&self) {

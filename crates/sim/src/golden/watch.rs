@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
@@ -11,7 +12,7 @@ use crate::driver::lock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Moment {
     /// Instead of the poll after so many; 0 is a future that was made and never polled.
-    Polled(u32),
+    Polled(usize),
     /// Pending, as soon as so many events of the world are done.
     Event(u64),
 }
@@ -36,7 +37,8 @@ pub(crate) enum Course {
 #[derive(Clone, Debug)]
 pub(crate) struct Await {
     pub(crate) label: &'static str,
-    pub(crate) polls: u32,
+    /// How many events were done at each of its polls.
+    pub(crate) polls: Vec<u64>,
     pub(crate) course: Course,
     doomed: bool,
     waker: Option<Waker>,
@@ -47,13 +49,16 @@ pub(crate) struct Await {
 pub(crate) struct Watch {
     awaits: Mutex<Vec<Await>>,
     cuts: Vec<Cut>,
+    events: AtomicU64,
+    /// How many events were done at the last drop.
+    dropped_at: AtomicU64,
 }
 
 impl Watch {
     pub(crate) fn new(cuts: Vec<Cut>) -> Arc<Self> {
         Arc::new(Self {
-            awaits: Mutex::default(),
             cuts,
+            ..Self::default()
         })
     }
 
@@ -73,16 +78,13 @@ impl Watch {
             future.as_mut().poll(cx).map(Some)
         })
         .await;
-        seat.leave(if output.is_some() {
-            Course::Resolved
-        } else {
-            Course::Dropped
-        });
+        seat.leave(output.is_some());
         output
     }
 
     /// So many events are done: what is to be dropped now is woken for it.
     pub(crate) fn after_event(&self, event: u64) {
+        self.events.store(event, Ordering::Relaxed);
         for cut in &self.cuts {
             if cut.moment != Moment::Event(event) {
                 continue;
@@ -108,9 +110,14 @@ impl Watch {
         lock(&self.awaits)
             .iter()
             .enumerate()
-            .filter(|(_, entry)| entry.course == Course::Pending && entry.polls > 0)
+            .filter(|(_, entry)| entry.course == Course::Pending && !entry.polls.is_empty())
             .map(|(number, _)| number)
             .collect()
+    }
+
+    /// How many events were done at the last drop.
+    pub(crate) fn dropped_at(&self) -> u64 {
+        self.dropped_at.load(Ordering::Relaxed)
     }
 
     pub(crate) fn awaits(&self) -> Vec<Await> {
@@ -121,7 +128,7 @@ impl Watch {
         let mut awaits = lock(&self.awaits);
         awaits.push(Await {
             label,
-            polls: 0,
+            polls: Vec::new(),
             course: Course::Pending,
             doomed: false,
             waker: None,
@@ -145,21 +152,27 @@ impl Seat {
         let entry = &lock(&self.watch.awaits)[self.number];
         let here = Cut {
             number: self.number,
-            moment: Moment::Polled(entry.polls),
+            moment: Moment::Polled(entry.polls.len()),
         };
         entry.doomed || self.watch.cuts.contains(&here)
     }
 
     fn count(&self, waker: &Waker) {
         let entry = &mut lock(&self.watch.awaits)[self.number];
-        entry.polls += 1;
+        entry.polls.push(self.watch.events.load(Ordering::Relaxed));
         entry.waker = Some(waker.clone());
     }
 
-    fn leave(&self, course: Course) {
+    fn leave(&self, resolved: bool) {
         let entry = &mut lock(&self.watch.awaits)[self.number];
-        entry.course = course;
         entry.waker = None;
+        entry.course = if resolved {
+            Course::Resolved
+        } else {
+            let events = self.watch.events.load(Ordering::Relaxed);
+            self.watch.dropped_at.store(events, Ordering::Relaxed);
+            Course::Dropped
+        };
     }
 }
 

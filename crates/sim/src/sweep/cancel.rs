@@ -32,17 +32,21 @@ pub(super) fn make(sweep: &Sweep, golden: &Outcome, summary: &mut Summary) {
     }
 }
 
-/// Each poll of each future; a future that is not polled at all counts as one, before its first.
+/// Each poll of each future.
 fn polls(golden: &Outcome) -> Vec<Cut> {
-    let each = |(number, polls): (usize, u32)| {
+    let each = |(number, polls): (usize, usize)| {
         (0..polls).map(move |polls| Cut {
             number,
             moment: Moment::Polled(polls),
         })
     };
-    (golden.awaits.iter().map(|entry| entry.polls).enumerate())
-        .flat_map(each)
-        .collect()
+    (golden
+        .awaits
+        .iter()
+        .map(|entry| entry.polls.len())
+        .enumerate())
+    .flat_map(each)
+    .collect()
 }
 
 /// Each event that a future waits through.
@@ -59,7 +63,7 @@ fn count_futures(golden: &Outcome, summary: &mut Summary) {
     for entry in &golden.awaits {
         let (count, polls) = labels.entry(entry.label).or_default();
         *count += 1;
-        *polls += u64::from(entry.polls);
+        *polls += entry.polls.len() as u64;
     }
     for (label, (count, polls)) in &labels {
         let what = format!("{label} ({polls} polls)");
@@ -85,9 +89,12 @@ fn pairs(sweep: &Sweep, all: &[Cut], summary: &Summary) -> Vec<Case> {
         Case::Drops(vec![first]).put_into(&mut script, summary.golden);
         script.records = true;
         let outcome = script.make();
-        let after = |cut: &Cut| cut.number > first.number;
-        let polls: Vec<Cut> = polls(&outcome).into_iter().filter(after).collect();
-        let events: Vec<Cut> = events(&outcome).into_iter().filter(after).collect();
+        let second = |cut: &Cut| match cut.moment {
+            Moment::Polled(polls) => outcome.awaits[cut.number].polls[polls] > outcome.dropped_at,
+            Moment::Event(event) => event > outcome.dropped_at + 1,
+        };
+        let polls: Vec<Cut> = polls(&outcome).into_iter().filter(second).collect();
+        let events: Vec<Cut> = events(&outcome).into_iter().filter(second).collect();
         let second = if rng.bool() { polls } else { events };
         if let Some(second) = rng.choice(second) {
             cases.push(Case::Drops(vec![first, second]));

@@ -28,6 +28,7 @@ impl Case {
             Self::Drops(cuts) => script.cuts.clone_from(cuts),
             Self::Breaks(fault) => {
                 script.fault = Some(*fault);
+                script.manners.may_be_ousted = matches!(fault.what, Break::Late(_));
                 match fault.what {
                     Break::Close | Break::Reset => {}
                     Break::Stall | Break::Late(_) => recovery += REQUEST_TIMEOUT * 2,
