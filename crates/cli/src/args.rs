@@ -188,8 +188,43 @@ mod tests {
             Ok(Cli {
                 command: Command::Demo(demo),
             }) => Ok(demo),
+            Ok(other) => panic!("another program: {other:?}"),
             Err(NotRun::Wrong(sentence)) => Err(sentence),
             Err(NotRun::Asked(help)) => panic!("nobody asked: {help}"),
+        }
+    }
+
+    #[test]
+    fn the_flags_of_kafkas_programs_are_read_in_any_order_and_may_be_negative() {
+        let line = "milena verifiable-producer --throughput -1 --topic t --max-messages -1 --value-prefix -3 --acks -1 \
+                    --bootstrap-server 127.0.0.1:1,127.0.0.1:2 --producer.config f --message-create-time -1";
+        let Ok(Cli {
+            command: Command::VerifiableProducer(producer),
+        }) = parse(line.split_whitespace())
+        else {
+            panic!("it is read");
+        };
+        assert_eq!((producer.throughput, producer.max_messages), (-1, -1));
+        assert_eq!((producer.value_prefix, producer.acks), (Some(-3), -1));
+        assert_eq!(producer.bootstrap_server.len(), 2);
+        assert_eq!(producer.config(), Some(std::path::Path::new("f")));
+        for list in ["--broker-list", "--bootstrap-server"] {
+            let line = format!(
+                "milena transactional-copier {list} 127.0.0.1:1 --transactional-id x --consumer-group g --input-topic i \
+                 --input-partition 3 --output-topic o --use-group-metadata --max-messages -1"
+            );
+            let Ok(Cli {
+                command: Command::TransactionalCopier(copier),
+            }) = parse(line.split_whitespace())
+            else {
+                panic!("it is read");
+            };
+            assert_eq!((copier.input_partition, copier.max_messages), (3, -1));
+            assert_eq!(
+                (copier.transaction_size, copier.transaction_timeout),
+                (200, 60_000)
+            );
+            assert!(!copier.enable_random_aborts && !copier.group_mode);
         }
     }
 

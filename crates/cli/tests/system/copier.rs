@@ -61,8 +61,13 @@ pub(crate) fn exactly_copied(cluster: &TestBroker, from: &str, to: &str) {
     cluster.with(|broker| {
         let log = broker.log(to, 0).expect("it is there");
         assert_eq!(log.last_stable_offset(), log.high_watermark());
-        let group = broker.committed_offset("copiers", from, 0).expect("committed");
-        assert!(group >= end, "the group stands at {group}, not behind {end}");
+        let group = broker
+            .committed_offset("copiers", from, 0)
+            .expect("committed");
+        assert!(
+            group >= end,
+            "the group stands at {group}, not behind {end}"
+        );
     });
 }
 
@@ -97,14 +102,20 @@ fn through_faults(transaction_version: i16) {
                 end().after(9, 2),
                 Action::DropThenApply(Duration::from_millis(100)),
             ),
-            (end().after(12, 2), Action::Duplicate(Duration::from_millis(60))),
+            (
+                end().after(12, 2),
+                Action::Duplicate(Duration::from_millis(60)),
+            ),
             (end().nth(16), Action::ApplyThenIgnore),
             (produce().after(4, 3), Action::ApplyThenDrop),
             (
                 produce().after(12, 2),
                 Action::DropThenApply(Duration::from_millis(80)),
             ),
-            (produce().after(18, 3), Action::Duplicate(Duration::from_millis(40))),
+            (
+                produce().after(18, 3),
+                Action::Duplicate(Duration::from_millis(40)),
+            ),
             (offsets().after(2, 2), Action::ApplyThenDrop),
             (offsets().after(6, 1), Action::DropBeforeApply),
         ]
@@ -118,7 +129,10 @@ fn through_faults(transaction_version: i16) {
     done(&ended, 2_000);
     exactly_copied(&cluster, "in", "out");
     for rule in rules {
-        assert!(cluster.with(|broker| broker.faults().fired(rule)) > 0, "{rule:?}");
+        assert!(
+            cluster.with(|broker| broker.faults().fired(rule)) > 0,
+            "{rule:?}"
+        );
     }
     let batches = cluster.with(|broker| broker.log("out", 0).expect("there").batches().len());
     assert!(batches > 60, "several batches a transaction: {batches}");
@@ -159,7 +173,12 @@ fn killed_again_and_again_it_copies_each_record_once() {
         });
         program.signal("KILL");
         let ended = program.wait();
-        assert!(!ended.lines.iter().any(|line| line["stage"] == "ShutdownComplete"));
+        assert!(
+            !ended
+                .lines
+                .iter()
+                .any(|line| line["stage"] == "ShutdownComplete")
+        );
         let state = cluster.with(|broker| broker.transaction_state("copier-1"));
         open += usize::from(state.is_some_and(|view| view.state == TransactionState::Ongoing));
     }
@@ -227,5 +246,8 @@ fn an_outage_of_all_brokers_is_waited_for() {
     exactly_copied(&cluster, "in", "out");
     let silence = ended.times.windows(2).map(|pair| pair[1] - pair[0]).max();
     let silence = silence.expect("lines");
-    assert!(silence < Duration::from_millis(900), "silent for {silence:?}");
+    assert!(
+        silence < Duration::from_millis(900),
+        "silent for {silence:?}"
+    );
 }

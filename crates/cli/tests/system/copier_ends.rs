@@ -23,7 +23,12 @@ fn fenced_it_fails_and_says_nothing_more() {
     let older = older.wait();
     assert_eq!(older.status.code(), Some(1), "{}", older.stderr);
     assert!(older.stderr.contains("fenced"), "{}", older.stderr);
-    assert!(!older.lines.iter().any(|line| line["stage"] == "ShutdownComplete"));
+    assert!(
+        !older
+            .lines
+            .iter()
+            .any(|line| line["stage"] == "ShutdownComplete")
+    );
     let newer = newer.wait();
     assert_eq!(newer.status.code(), Some(0), "{}", newer.stderr);
     assert!(is_done(newer.lines.last().expect("lines")));
@@ -76,7 +81,11 @@ fn while_a_commit_is_not_answered_it_shows_that_it_lives() {
     assert_eq!(program.count(|line| number(line, "totalProcessed") > 0), 0);
     cluster.with(|broker| broker.release(HoldId(1)));
     let ended = program.wait();
-    assert!(is_done(ended.lines.last().expect("lines")), "{}", ended.stderr);
+    assert!(
+        is_done(ended.lines.last().expect("lines")),
+        "{}",
+        ended.stderr
+    );
     exactly_copied(&cluster, "in", "out");
 }
 
@@ -86,7 +95,10 @@ fn paused_for_longer_than_its_transaction_may_be_open_it_ends_and_the_next_one_g
     let config = Config::new("copier-paused", QUICK);
     let addresses = cluster.addresses().join(",");
     let mut arguments = arguments(&addresses, &config, "in", "out");
-    let timeout = arguments.iter().position(|flag| *flag == "20000").expect("given");
+    let timeout = arguments
+        .iter()
+        .position(|flag| *flag == "20000")
+        .expect("given");
     arguments[timeout] = "600";
     arguments.extend(["--transaction-size", "20"]);
     cluster.with(|broker| {
@@ -130,5 +142,8 @@ fn asked_to_end_before_there_is_a_cluster_it_ends() {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     let last = ended.lines.last().expect("lines");
     assert_eq!(last["stage"], "ShutdownComplete");
-    assert!(number(last, "remaining") > 0, "nobody may take it for done: {last}");
+    assert!(
+        number(last, "remaining") > 0,
+        "nobody may take it for done: {last}"
+    );
 }

@@ -79,7 +79,10 @@ fn every_record_has_one_line_and_its_true_offset_whatever_happens_to_requests() 
         assert!(number(line, "timestamp") > 1_600_000_000_000);
     }
     for rule in rules {
-        assert!(cluster.with(|broker| broker.faults().fired(rule)) > 0, "{rule:?}");
+        assert!(
+            cluster.with(|broker| broker.faults().fired(rule)) > 0,
+            "{rule:?}"
+        );
     }
 }
 
@@ -104,7 +107,9 @@ fn after_an_outage_longer_than_the_delivery_timeout_the_records_are_exact() {
         "--producer.config",
         config.path(),
     ]);
-    eventually("some lines", || (program.count(succeeded) > 200).then_some(()));
+    eventually("some lines", || {
+        (program.count(succeeded) > 200).then_some(())
+    });
     outage(&cluster, true);
     eventually("errors", || {
         (program.count(|line| line["name"] == "producer_send_error") > 100).then_some(())
@@ -124,7 +129,10 @@ fn after_an_outage_longer_than_the_delivery_timeout_the_records_are_exact() {
         .iter()
         .find(|line| line["name"] == "producer_send_error")
         .expect("there were some");
-    assert_eq!(error["exception"], "org.apache.kafka.common.errors.TimeoutException");
+    assert_eq!(
+        error["exception"],
+        "org.apache.kafka.common.errors.TimeoutException"
+    );
     assert_eq!(error["key"], serde_json::Value::Null);
     assert_eq!(error["topic"], "numbers");
 }
@@ -144,7 +152,9 @@ fn asked_to_end_it_settles_what_is_under_way_and_says_goodbye() {
         "--throughput",
         "-1",
     ]);
-    eventually("some lines", || (program.count(succeeded) > 500).then_some(()));
+    eventually("some lines", || {
+        (program.count(succeeded) > 500).then_some(())
+    });
     program.signal("TERM");
     let ended = program.wait();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
@@ -170,7 +180,9 @@ fn asked_to_end_with_every_broker_gone_it_ends_all_the_same() {
         "--command-config",
         config.path(),
     ]);
-    eventually("some lines", || (program.count(succeeded) > 50).then_some(()));
+    eventually("some lines", || {
+        (program.count(succeeded) > 50).then_some(())
+    });
     outage(&cluster, true);
     pause(300);
     program.signal("TERM");
@@ -222,7 +234,9 @@ fn paused_and_woken_it_goes_on_exactly() {
         "--command-config",
         config.path(),
     ]);
-    eventually("some lines", || (program.count(succeeded) > 100).then_some(()));
+    eventually("some lines", || {
+        (program.count(succeeded) > 100).then_some(())
+    });
     program.signal("STOP");
     pause(1_200);
     program.signal("CONT");
@@ -247,7 +261,10 @@ fn nobody_reading_its_lines_ends_it_without_a_panic() {
     assert!(started.elapsed() < LONG);
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    assert!(stderr.contains("standard output") && !stderr.contains("panic"), "{stderr}");
+    assert!(
+        stderr.contains("standard output") && !stderr.contains("panic"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -263,7 +263,12 @@ impl Told {
             for record in committed(cluster, topic, partition) {
                 let offset = record.offset;
                 let [value] = values(vec![record]).try_into().expect("one");
-                let n: i64 = value.rsplit('.').next().expect("a part").parse().expect("n");
+                let n: i64 = value
+                    .rsplit('.')
+                    .next()
+                    .expect("a part")
+                    .parse()
+                    .expect("n");
                 assert!(n > last, "{n} behind {last} in partition {partition}");
                 last = n;
                 assert_eq!(places.insert(value, (partition.into(), offset)), None);
