@@ -24,6 +24,9 @@ use crate::router::{CallOutcome, Target};
 /// How long a broker may take to create or delete a topic.
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(10);
 
+#[cfg(test)]
+mod tests;
+
 #[derive(Debug)]
 pub(super) struct Queries {
     open: BTreeMap<u64, Query>,
@@ -401,7 +404,9 @@ impl Engine {
                 let Some(partition) = asked else { continue };
                 if !answer.error_code.is_ok() {
                     trouble = Some(answer.error_code);
-                } else if !query.offsets.iter().any(|(known, _)| known == partition) {
+                } else if answer.offset >= 0
+                    && !query.offsets.iter().any(|(known, _)| known == partition)
+                {
                     found = true;
                     query.offsets.push((partition.clone(), answer.offset));
                 }
@@ -437,7 +442,7 @@ impl Engine {
         response: &OffsetFetchResponse<'_>,
     ) -> Verdict {
         // Versions 8 and up name the group, the older ones do not: one shape for both.
-        let (top, rows) = flatten_offset_fetch(response);
+        let (top, rows) = flatten_offset_fetch(group, response);
         let errors = std::iter::once(top).chain(rows.iter().map(|row| row.error));
         if let Some(error) = errors.into_iter().find(|error| !error.is_ok()) {
             return match recover(Operation::OffsetFetch, error) {
@@ -454,21 +459,28 @@ impl Engine {
                 }),
             };
         }
+        let row_of = |partition: &TopicPartition| {
+            rows.iter()
+                .find(|row| row.topic == &*partition.topic && row.partition == partition.partition)
+        };
+        // What the answer leaves out it says nothing about. Were it taken for "nothing committed", a pipeline would begin
+        // at the beginning again, and a commit in doubt would pass for an aborted one.
+        if let Some(partition) = partitions.iter().find(|of| row_of(of).is_none()) {
+            return Verdict::Again(format!("the answer leaves out {partition}"));
+        }
         self.coordinators
             .confirm(&CoordinatorKey::Group(Arc::clone(group)));
         let found = partitions.iter().map(|partition| {
-            let row = rows
-                .iter()
-                .find(|row| row.topic == &*partition.topic && row.partition == partition.partition);
-            let position = row
-                .filter(|row| row.offset >= 0)
-                .map(|row| CommittedPosition {
-                    cursor: Cursor {
-                        position: row.offset,
-                        leader_epoch: LeaderEpoch(row.leader_epoch),
-                    },
-                    metadata: row.metadata.unwrap_or_default().into(),
-                });
+            let position =
+                row_of(partition)
+                    .filter(|row| row.offset >= 0)
+                    .map(|row| CommittedPosition {
+                        cursor: Cursor {
+                            position: row.offset,
+                            leader_epoch: LeaderEpoch(row.leader_epoch),
+                        },
+                        metadata: row.metadata.unwrap_or_default().into(),
+                    });
             (partition.clone(), position)
         });
         Verdict::Answered(QueryAnswer::Committed(found.collect()))
@@ -492,7 +504,10 @@ struct OffsetRow<'a> {
     error: ErrorCode,
 }
 
-fn flatten_offset_fetch<'a>(response: &OffsetFetchResponse<'a>) -> (ErrorCode, Vec<OffsetRow<'a>>) {
+fn flatten_offset_fetch<'a>(
+    asked: &str,
+    response: &OffsetFetchResponse<'a>,
+) -> (ErrorCode, Vec<OffsetRow<'a>>) {
     let mut top = response.error_code;
     let mut rows = Vec::new();
     for topic in &response.topics {
@@ -505,7 +520,11 @@ fn flatten_offset_fetch<'a>(response: &OffsetFetchResponse<'a>) -> (ErrorCode, V
             error: row.error_code,
         }));
     }
-    for group in &response.groups {
+    for group in response
+        .groups
+        .iter()
+        .filter(|group| group.group_id == asked)
+    {
         if top.is_ok() {
             top = group.error_code;
         }

@@ -77,12 +77,13 @@ impl IdempotentIdentity {
 
     fn handle_answer(&mut self, now: Instant, answer: Result<ProducerIdentity, ()>) {
         match answer {
-            Ok(identity) => {
+            Ok(identity) if identity.is_some() => {
                 self.current = identity;
                 self.state = State::Known;
                 self.attempts = 0;
             }
-            Err(()) => {
+            // An identity that is none would be waited for by every batch, and asked for by nobody.
+            Ok(_) | Err(()) => {
                 self.attempts = self.attempts.saturating_add(1);
                 self.state = State::Wanted {
                     at: Some(now + self.retry.delay(self.attempts, &mut self.rng)),
@@ -161,5 +162,17 @@ mod tests {
         assert!(identity.poll_request(now));
         identity.handle_answer(now, Ok(ProducerIdentity::new(8, 0)));
         assert_eq!(identity.current(), ProducerIdentity::new(8, 0));
+    }
+
+    #[test]
+    fn an_identity_that_is_none_is_asked_for_again() {
+        #[allow(clippy::disallowed_methods, reason = "where the test's time begins")]
+        let now = Instant::now();
+        let mut identity = IdempotentIdentity::new(Backoff::default(), 1);
+        assert!(identity.poll_request(now));
+        identity.handle_answer(now, Ok(ProducerIdentity::NONE));
+        assert!(!identity.poll_request(now), "not at once");
+        let later = identity.poll_timeout().expect("it waits for a time");
+        assert!(identity.poll_request(later));
     }
 }
