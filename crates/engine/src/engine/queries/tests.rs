@@ -126,7 +126,6 @@ fn an_end_that_no_log_can_have_is_no_answer() {
         topics: vec![ListOffsetsTopicResponse {
             name: "t",
             partitions: rows,
-            ..Default::default()
         }],
         ..Default::default()
     };
