@@ -84,10 +84,7 @@ async fn read_within(
         arguments.extend(words(&["--property", property]));
     }
     let text = tool(cluster, CONSOLE_CONSUMER, arguments).await?;
-    text.split(RECORD)
-        .filter(|record| !record.trim().is_empty())
-        .map(record_of)
-        .collect()
+    records_of(&text)
 }
 
 /// Runs one of Java's tools on a cluster; its standard output.
@@ -98,16 +95,25 @@ pub(crate) async fn tool(cluster: &Cluster, class: &str, arguments: Vec<String>)
     kafka(all).await
 }
 
-/// `Partition:1|Offset:5|key|value`, the bars being [`FIELD`].
+/// After the last record comes what the consumer logs at its end, on standard output as well.
+fn records_of(text: &str) -> Result<Vec<JavaRecord>> {
+    let Some((records, _)) = text.rsplit_once(RECORD) else {
+        return Ok(Vec::new());
+    };
+    records.split(RECORD).map(record_of).collect()
+}
+
+/// `Partition:1|Offset:5|key|value`, the bars being [`FIELD`]. Lines of the log may come before it.
 fn record_of(text: &str) -> Result<JavaRecord> {
     let malformed = || Failure::new(format!("not a record of the console consumer: {text:?}"));
     let fields: Vec<&str> = text.split(FIELD).collect();
     let [partition, offset, key, value] = fields.as_slice() else {
         return Err(malformed());
     };
-    let number = |field: &str, name: &str| -> Option<i64> {
-        field.trim_start().strip_prefix(name)?.parse().ok()
-    };
+    let number =
+        |field: &str, name: &str| -> Option<i64> { field.strip_prefix(name)?.parse().ok() };
+    let logged = partition.rfind('\n').map_or(0, |end| end + 1);
+    let partition = &partition[logged..];
     let partition = number(partition, "Partition:").and_then(|number| i32::try_from(number).ok());
     let text_of = |field: &str| (field != NULL).then(|| field.to_owned());
     Ok(JavaRecord {
@@ -130,6 +136,19 @@ mod tests {
         assert_eq!(record.value.as_deref(), Some("a b"));
         let empty = record_of("Partition:0\u{1f}Offset:0\u{1f}\u{1f}").expect("valid");
         assert_eq!(empty.key.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_the_consumer_logs_is_not_taken_for_records() {
+        let text = "Option --property is deprecated\nPartition:0\u{1f}Offset:1\u{1f}k\u{1f}v\u{1e}\
+            WARN slow\nPartition:0\u{1f}Offset:2\u{1f}k\u{1f}v\u{1e}ERROR TimeoutException\n";
+        let offsets: Vec<i64> = records_of(text)
+            .expect("two records")
+            .iter()
+            .map(|record| record.offset)
+            .collect();
+        assert_eq!(offsets, [1, 2]);
+        assert_eq!(records_of("ERROR TimeoutException\n").expect("none"), []);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) const EXIT_FENCED: u8 = 3;
 pub(crate) enum Line {
     /// The pipeline is built: older instances are fenced.
     Ready,
-    /// The records of a step are in the logs, and their transaction is not committed: so many input records.
+    /// The records of this step are in the logs, and their transaction is not committed.
     Open(u64),
     /// So many transactions are committed.
     Committed(u64),
@@ -35,7 +35,7 @@ impl fmt::Display for Line {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready => formatter.write_str("ready"),
-            Self::Open(records) => write!(formatter, "open {records}"),
+            Self::Open(step) => write!(formatter, "open {step}"),
             Self::Committed(transactions) => write!(formatter, "committed {transactions}"),
             Self::Stopped => formatter.write_str("stopped"),
         }
@@ -49,7 +49,7 @@ impl Line {
         let line = match (words.next()?, words.next()) {
             ("ready", None) => Self::Ready,
             ("stopped", None) => Self::Stopped,
-            ("open", Some(records)) => Self::Open(records.parse().ok()?),
+            ("open", Some(step)) => Self::Open(step.parse().ok()?),
             ("committed", Some(transactions)) => Self::Committed(transactions.parse().ok()?),
             _ => return None,
         };
@@ -203,7 +203,7 @@ impl Process {
         for delivery in deliveries {
             delivery.await?;
         }
-        say(Line::Open(u64::try_from(step.len()).unwrap_or(u64::MAX)))?;
+        say(Line::Open(self.steps))?;
         tokio::time::sleep(self.think).await;
         step.done();
         Ok(())

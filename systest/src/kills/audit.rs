@@ -10,21 +10,21 @@ const EXAMPLES_MAX: usize = 5;
 
 /// What is wrong with the output, and how much there was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Audit {
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
+pub(super) struct Audit {
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
     /// Input records of which no output is there.
-    pub(crate) lost: usize,
+    pub(super) lost: usize,
     /// Outputs that are there more than once, counted without the first.
-    pub(crate) doubled: usize,
+    pub(super) doubled: usize,
     /// Input records of which one output is there and the other is not, or both, of two steps.
-    pub(crate) torn: usize,
+    pub(super) torn: usize,
     /// Outputs that come after the output of a later input record of the same partition.
-    pub(crate) reordered: usize,
+    pub(super) reordered: usize,
     /// Outputs of no input record, of another one than they say, or in a partition where they do not belong.
-    pub(crate) strays: usize,
+    pub(super) strays: usize,
     /// The first of each kind, in words.
-    pub(crate) examples: Vec<String>,
+    pub(super) examples: Vec<String>,
 }
 
 /// What the value of an output record says.
@@ -39,11 +39,11 @@ struct Origin {
 /// Which input record: partition and offset.
 type Place = (i32, i64);
 /// Which incarnation, and which of its steps.
-type Step = (u32, u64);
+pub(super) type Step = (u32, u64);
 
 impl Audit {
     /// Every input record must have exactly one output on each side, both of one step, in the order of the input.
-    pub(crate) fn of(shape: Shape, inputs: &[JavaRecord], outputs: &[JavaRecord]) -> Self {
+    pub(super) fn of(shape: Shape, inputs: &[JavaRecord], outputs: &[JavaRecord]) -> Self {
         let mut audit = Self {
             inputs: inputs.len(),
             outputs: outputs.len(),
@@ -83,7 +83,7 @@ impl Audit {
     }
 
     /// Whether nothing is wrong.
-    pub(crate) fn is_clean(&self) -> bool {
+    pub(super) fn is_clean(&self) -> bool {
         self.lost + self.doubled + self.torn + self.reordered + self.strays == 0
     }
 
@@ -137,23 +137,23 @@ impl Audit {
     }
 }
 
-/// The incarnations of which outputs are in the log that no reader of committed records sees, and how many such outputs.
-pub(crate) fn aborted(
+/// The steps of which outputs are in the log that no reader of committed records sees, and how many such outputs.
+pub(super) fn aborted(
     uncommitted: &[JavaRecord],
     committed: &[JavaRecord],
-) -> (BTreeSet<u32>, usize) {
+) -> (BTreeSet<Step>, usize) {
     let place = |record: &JavaRecord| (record.partition, record.offset);
     let committed: BTreeSet<Place> = committed.iter().map(place).collect();
     let aborted = uncommitted
         .iter()
         .filter(|record| !committed.contains(&place(record)));
-    let mut incarnations = BTreeSet::new();
+    let mut steps = BTreeSet::new();
     let mut count = 0;
     for record in aborted {
         count += 1;
-        incarnations.extend(origin_of(record).map(|origin| origin.by.0));
+        steps.extend(origin_of(record).map(|origin| origin.by));
     }
-    (incarnations, count)
+    (steps, count)
 }
 
 /// Reads what [`crate::pipeline_process::output_value`] wrote.
@@ -291,8 +291,8 @@ mod tests {
             key: None,
             value: Some(output_value(0, 3, 7, 5)),
         });
-        let (incarnations, count) = aborted(&uncommitted, &committed);
-        assert_eq!((incarnations, count), (BTreeSet::from([7]), 1));
+        let (steps, count) = aborted(&uncommitted, &committed);
+        assert_eq!((steps, count), (BTreeSet::from([(7, 5)]), 1));
         assert_eq!(aborted(&committed, &committed), (BTreeSet::new(), 0));
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Incarnation {
     started: Instant,
     /// Transactions committed, as far as they were listened to.
     pub(super) commits: u64,
+    /// The last step that it said to be in the logs.
+    pub(super) last_open: u64,
     /// From the start to the first commit.
     pub(super) first_commit: Option<Duration>,
     last_commit: Instant,
@@ -57,6 +59,7 @@ impl Incarnation {
             lines,
             started: Instant::now(),
             commits: 0,
+            last_open: 0,
             first_commit: None,
             last_commit: Instant::now(),
             gap_max: Duration::ZERO,
@@ -160,8 +163,13 @@ impl Incarnation {
     }
 
     fn note(&mut self, at: Instant, line: Line) {
-        let Line::Committed(commits) = line else {
-            return;
+        let commits = match line {
+            Line::Committed(commits) => commits,
+            Line::Open(step) => {
+                self.last_open = step;
+                return;
+            }
+            Line::Ready | Line::Stopped => return,
         };
         self.commits = commits;
         match self.first_commit {

@@ -1,6 +1,4 @@
-//! What Java's tools say of the transactional id and of the group.
-
-use std::collections::BTreeMap;
+//! What Java's tools say of transactions and of the group.
 
 use crate::cluster::{Cluster, words};
 use crate::failure::{Failure, Result};
@@ -9,28 +7,20 @@ use crate::java::tool;
 const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 
-/// The state of a transactional id, in Kafka's own word, such as `Ongoing`.
-pub(super) async fn transaction(cluster: &Cluster, id: &str) -> Result<String> {
-    let arguments = words(&["describe", "--transactional-id", id]);
-    let text = tool(cluster, TRANSACTIONS, arguments).await?;
-    let states = column(&text, "TransactionState", "TransactionalId");
-    let state = states.and_then(|mut states| states.remove(id));
-    state.ok_or_else(|| Failure::new(format!("no state of transactional id {id} in:\n{text}")))
-}
-
 /// Transactional ids with a transaction that is neither committed nor aborted.
 pub(super) async fn open_transactions(cluster: &Cluster) -> Result<Vec<String>> {
     let text = tool(cluster, TRANSACTIONS, words(&["list"])).await?;
-    let states = column(&text, "TransactionState", "TransactionalId");
-    let states =
-        states.ok_or_else(|| Failure::new(format!("not a list of transactions:\n{text}")))?;
-    Ok(states
-        .into_iter()
-        .filter(|(_, state)| {
-            !matches!(state.as_str(), "CompleteCommit" | "CompleteAbort" | "Empty")
-        })
-        .map(|(id, state)| format!("{id} {state}"))
-        .collect())
+    open_in(&text).ok_or_else(|| Failure::new(format!("not a list of transactions:\n{text}")))
+}
+
+/// None if there is no such table.
+fn open_in(text: &str) -> Option<Vec<String>> {
+    let rows = rows(text, &["TransactionalId", "TransactionState"]);
+    let is_open =
+        |row: &&Vec<&str>| !matches!(row[1], "CompleteCommit" | "CompleteAbort" | "Empty");
+    let open = rows.iter().filter(is_open).map(|row| row.join(" "));
+    // A table without a row would be of another cluster: there is at least the pipeline's own id.
+    (!rows.is_empty()).then(|| open.collect())
 }
 
 /// The partitions of a topic that a group has not read to their end, in words; all of them must have an offset.
@@ -63,18 +53,6 @@ fn unread_in(text: &str, topic: &str, partitions: i32) -> Vec<String> {
     unread
 }
 
-/// What a table says in one column, by what it says in another. None if there is no such table.
-fn column(text: &str, value: &str, key: &str) -> Option<BTreeMap<String, String>> {
-    text.lines()
-        .any(|line| line.split_whitespace().any(|word| word == value))
-        .then(|| {
-            let rows = rows(text, &[key, value]);
-            rows.into_iter()
-                .map(|row| (row[0].to_owned(), row[1].to_owned()))
-                .collect()
-        })
-}
-
 /// The cells under these headings, row by row. Rows end where a table does; cells hold no spaces, and each has something in it.
 fn rows<'a>(text: &'a str, headings: &[&str]) -> Vec<Vec<&'a str>> {
     let mut lines = text.lines().map(|line| line.split_whitespace().collect());
@@ -97,9 +75,10 @@ fn rows<'a>(text: &'a str, headings: &[&str]) -> Vec<Vec<&'a str>> {
 mod tests {
     use super::*;
 
-    const DESCRIBED: &str = "\
-CoordinatorId\tTransactionalId\tProducerId\tProducerEpoch\tTransactionState\tTransactionTimeoutMs\tCurrentTransactionStartTimeMs\tTransactionDurationMs\tTopicPartitions
-2            \tkills          \t1000      \t4            \tOngoing         \t60000               \t1700000000000                 \t312                  \tout-1,out-4
+    const LISTED: &str = "\
+TransactionalId\tCoordinator\tProducerId\tTransactionState
+kills-1        \t2          \t1000      \tCompleteCommit
+other          \t1          \t1001      \tOngoing
 ";
     const OFFSETS: &str = "
 Consumer group 'kills' has no active members.
@@ -111,13 +90,11 @@ kills   in      3          -               10              -     -            - 
 ";
 
     #[test]
-    fn the_state_is_found_under_its_heading() {
-        let states = column(DESCRIBED, "TransactionState", "TransactionalId").expect("a table");
-        assert_eq!(states.get("kills").map(String::as_str), Some("Ongoing"));
-        assert_eq!(
-            column("Error: no such id\n", "TransactionState", "TransactionalId"),
-            None
-        );
+    fn a_transaction_that_is_not_complete_is_open() {
+        assert_eq!(open_in(LISTED), Some(vec!["other Ongoing".to_owned()]));
+        let complete = LISTED.replace("Ongoing", "CompleteAbort");
+        assert_eq!(open_in(&complete), Some(Vec::new()));
+        assert_eq!(open_in("Error: timed out\n"), None);
     }
 
     #[test]
