@@ -14,6 +14,9 @@ use crate::faults::Fault;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 
+/// Twice as long after the faults nothing has an excuse.
+const PATIENCE_MIN: Duration = Duration::from_secs(3);
+
 /// The hands of one task.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -71,7 +74,18 @@ impl App {
 
     /// The faults are over for so long that nothing has an excuse.
     pub(crate) fn is_long_calm(&self) -> bool {
-        self.shared.elapsed() > self.plan.calm_at + self.plan.operation_timeout * 2
+        // What a fault has left hanging ends with a request's time-out and a backoff, however short an operation may take.
+        let patience = self.plan.operation_timeout.max(PATIENCE_MIN);
+        self.shared.elapsed() > self.plan.calm_at + patience * 2
+    }
+
+    /// And no transaction is open any more whose instance was fenced by used-up epochs, so that only its coordinator ends it.
+    pub(crate) fn is_long_stable(&self) -> bool {
+        let opened_at = self
+            .shared
+            .elapsed()
+            .checked_sub(self.plan.transaction_timeout);
+        self.is_long_calm() && opened_at.is_some_and(|at| at > self.plan.calm_at)
     }
 
     pub(crate) fn duration(&mut self, max: Duration) -> Duration {

@@ -26,6 +26,8 @@ pub(crate) struct Truth {
     pub(crate) offsets: BTreeMap<(String, String, i32), i64>,
     /// Where each log ends.
     pub(crate) ends: BTreeMap<(String, i32), i64>,
+    /// Where it ends for read_committed readers.
+    pub(crate) stable: BTreeMap<(String, i32), i64>,
 }
 
 impl Truth {
@@ -35,6 +37,7 @@ impl Truth {
             committed: BTreeMap::new(),
             offsets: BTreeMap::new(),
             ends: BTreeMap::new(),
+            stable: BTreeMap::new(),
         };
         let orders = (0..ORDERS_PARTITIONS).flat_map(|index| [(ORDERS, index), (INVOICES, index)]);
         let bank = (0..BANK_PARTITIONS).map(|index| (BANK, index));
@@ -47,6 +50,7 @@ impl Truth {
                 .committed
                 .insert(key(), log.committed_records().expect(readable));
             truth.ends.insert(key(), log.high_watermark());
+            truth.stable.insert(key(), log.last_stable_offset());
             for group in [crate::plan::BILLING, crate::plan::MANUAL] {
                 if let Some(offset) = broker.committed_offset(group, topic, index) {
                     truth

@@ -55,6 +55,10 @@ faults! {
     Unanswered => "never answered",
     /// A request is applied a second time, a while later.
     Repeated => "request applied twice",
+    /// A record batch is damaged on its way to a reader.
+    RecordsDamaged => "records damaged",
+    /// A socket takes a part of what it is offered, and nothing more for a while.
+    SocketFull => "socket full for a while",
     /// A connection cut at some byte on its way to the broker.
     CutToBroker => "connection cut towards the broker",
     /// A connection cut at some byte on its way to the client.

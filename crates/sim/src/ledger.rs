@@ -65,13 +65,25 @@ pub(crate) struct Transaction {
 /// A record as a reader got it.
 pub(crate) type Read = (i64, Vec<u8>);
 
+/// A reader's name, a topic, a partition.
+pub(crate) type Reading = (&'static str, String, i32);
+
+/// What a reader got of one partition from one seek to the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stretch {
+    pub(crate) from: i64,
+    pub(crate) records: Vec<Read>,
+}
+
 /// Everything that the application was told.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) sent: Vec<Sent>,
     pub(crate) transactions: Vec<Transaction>,
-    /// What each reader got, by its name, topic and partition.
-    pub(crate) reads: BTreeMap<(&'static str, String, i32), Vec<Read>>,
+    /// What each reader got of each partition, seek by seek.
+    pub(crate) reads: BTreeMap<Reading, Vec<Stretch>>,
+    /// Where each reader was told to stand last.
+    pub(crate) positions: BTreeMap<Reading, i64>,
     pub(crate) tally: Tally,
     /// Workloads that are done with sending.
     pub(crate) senders_left: usize,
@@ -115,6 +127,25 @@ impl Ledger {
             offset: None,
         });
         self.transactions.len() - 1
+    }
+
+    pub(crate) fn read(&mut self, reading: Reading, records: impl Iterator<Item = Read>) {
+        let stretches = self.reads.entry(reading).or_default();
+        if stretches.is_empty() {
+            stretches.push(Stretch::default());
+        }
+        if let Some(last) = stretches.last_mut() {
+            last.records.extend(records);
+        }
+    }
+
+    pub(crate) fn seek(&mut self, reading: Reading, from: i64) {
+        let records = Vec::new();
+        self.positions.insert(reading.clone(), from);
+        self.reads
+            .entry(reading)
+            .or_default()
+            .push(Stretch { from, records });
     }
 
     pub(crate) fn forget_sends_of(&mut self, transaction: usize) {

@@ -15,6 +15,9 @@ mod at_byte;
 pub(crate) use at_byte::{AtByte, Break};
 use at_byte::{Bytewise, Verdict, flipped};
 
+/// A handshake is shorter: sockets are filled by frames that matter.
+const FILLED_MIN: usize = 150;
+
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -66,6 +69,8 @@ pub(crate) struct Connection {
     number: usize,
     to_broker: Direction,
     to_client: Direction,
+    /// The client's socket takes nothing until then.
+    full_until: Duration,
 }
 
 /// All connections of a run.
@@ -80,6 +85,8 @@ pub(crate) struct Network {
     arrivals: Vec<(Duration, ConnectionId, Way)>,
     /// Cuts that have happened.
     cuts: Vec<Fault>,
+    /// For how long the next sockets that are written to will be full.
+    to_fill: [VecDeque<Duration>; 2],
 }
 
 impl Network {
@@ -92,6 +99,7 @@ impl Network {
             by_link: BTreeMap::new(),
             arrivals: Vec::new(),
             cuts: Vec::new(),
+            to_fill: Default::default(),
         }
     }
 
@@ -113,6 +121,7 @@ impl Network {
                 number: self.bytewise.open(),
                 to_broker: Direction::default(),
                 to_client: Direction::default(),
+                full_until: Duration::ZERO,
             },
         );
     }
@@ -135,6 +144,35 @@ impl Network {
             1..=3 => self.rng.usize(1..=offered.min(16)),
             _ => self.rng.usize(1..=offered),
         }
+    }
+
+    /// The next socket that is offered more than a few bytes takes some, and then nothing for so long.
+    /// With `of_batches`, it is one that a Produce request goes out of.
+    pub(crate) fn fill_next(&mut self, full: Duration, of_batches: bool) {
+        self.to_fill[usize::from(of_batches)].push_back(full);
+    }
+
+    /// Whether the socket is to be full now, with how many of `offered` bytes taken.
+    pub(crate) fn fills(
+        &mut self,
+        now: Duration,
+        id: ConnectionId,
+        offered: usize,
+        batches: bool,
+    ) -> Option<usize> {
+        if offered < FILLED_MIN {
+            return None;
+        }
+        let connection = self.connections.get_mut(&id)?;
+        let full = self.to_fill[usize::from(batches)].pop_front()?;
+        connection.full_until = now + full;
+        Some(self.rng.usize(1..offered))
+    }
+
+    /// Until when the socket takes nothing, if it does not.
+    pub(crate) fn full_until(&self, now: Duration, id: ConnectionId) -> Option<Duration> {
+        let until = self.connections.get(&id)?.full_until;
+        (until > now).then_some(until)
     }
 
     /// Bytes go on their way, in one piece or several.
@@ -209,12 +247,14 @@ impl Network {
         true
     }
 
-    /// No cut that has not happened happens any more.
-    pub(crate) fn forget_cuts(&mut self) {
+    /// No cut that has not happened happens any more, and no socket is full.
+    pub(crate) fn calm_down(&mut self) {
         for connection in self.connections.values_mut() {
             connection.to_broker.cut_after = None;
             connection.to_client.cut_after = None;
+            connection.full_until = Duration::ZERO;
         }
+        self.to_fill = Default::default();
     }
 
     pub(crate) fn take_arrivals(&mut self) -> Vec<(Duration, ConnectionId, Way)> {

@@ -59,6 +59,8 @@ const MS: Duration = Duration::from_millis(1);
 pub(crate) enum Blow {
     Rule(Fault, Rule, Action),
     Cut(Way, usize),
+    /// The next socket that is written to takes a part of a frame, and then nothing for so long. True: of one with batches.
+    FillSocket(Duration, bool),
     MoveLeader,
     MoveCoordinator(Duration),
     StopNode(Duration),
@@ -164,13 +166,22 @@ impl Plan {
             blows: blows(rng, calm_at, protocol),
             calm_at,
             request_timeout: MS * rng.u32(250..1_500),
-            operation_timeout: MS * rng.u32(3_000..8_000),
+            // With a short one, commits are unknown.
+            operation_timeout: if rng.u32(0..4) == 0 {
+                MS * rng.u32(200..800)
+            } else {
+                MS * rng.u32(3_000..8_000)
+            },
             delivery_timeout: MS * [200, 1_000, 4_000, 20_000][rng.usize(0..4)],
             transaction_timeout: MS * [700, 3_000, 60_000, 60_000][rng.usize(0..4)],
             linger: MS * rng.u32(0..8),
             batch_bytes_max,
             buffer_bytes_max: if rng.bool() { 0 } else { 1 << 20 },
-            record_bytes: rng.usize(0..batch_bytes_max.min(2_000) / 2),
+            // Records of one length fit into each other's places.
+            record_bytes: match rng.u32(0..4) {
+                0 => 0,
+                _ => rng.usize(0..batch_bytes_max.min(2_000) / 2),
+            },
             senders,
             records_each: 560 / senders + rng.u64(0..40),
             transactions: rng.u64(14..22),
@@ -280,6 +291,11 @@ fn lost(rng: &mut fastrand::Rng, blows: &mut Blows, protocol: Protocol) {
         let rule = Rule::on(any_api(rng));
         blows.add(rng, Blow::Rule(Fault::Unanswered, rule, action));
     }
+    for _ in 0..rng.u32(0..8) {
+        let full = MS * rng.u32(5..1_200);
+        let of_batches = rng.u32(0..3) > 0;
+        blows.add(rng, Blow::FillSocket(full, of_batches));
+    }
     for _ in 0..rng.u32(3..20) {
         let way = [Way::ToBroker, Way::ToClient][rng.usize(0..2)];
         let most = [30, 300, 3_000][rng.usize(0..3)];
@@ -308,6 +324,11 @@ fn answered(rng: &mut fastrand::Rng, blows: &mut Blows) {
         let action = Action::ApplyThenError(ErrorCode::REQUEST_TIMED_OUT);
         let rule = Rule::on(ApiKey::PRODUCE);
         blows.add(rng, Blow::Rule(Fault::ErrorAfterApply, rule, action));
+    }
+    for _ in 0..rng.u32(0..4) {
+        let action = Action::CorruptRecords(rng.usize(0..2_000));
+        let rule = Rule::on(ApiKey::FETCH);
+        blows.add(rng, Blow::Rule(Fault::RecordsDamaged, rule, action));
     }
     for _ in 0..rng.u32(0..4) {
         let action = Action::DelayAnswer(MS * rng.u32(5..2_500));

@@ -155,6 +155,17 @@ impl Run {
                 reading::run(hands, name, isolation)
             }));
         }
+        for (name, isolation) in [
+            (readers::WANDERING, IsolationLevel::ReadCommitted),
+            (
+                readers::WANDERING_EVERYTHING,
+                IsolationLevel::ReadUncommitted,
+            ),
+        ] {
+            drop(app.spawn(name.to_owned(), move |hands| {
+                reading::wander(hands, name, isolation)
+            }));
+        }
         Self {
             seed,
             world,
@@ -171,7 +182,7 @@ impl Run {
         let ended = self.reach(bound, "the senders end", Self::senders_ended)
             && self.reach(bound, "the pipeline catches up", Self::has_caught_up)
             && self.wind_down(bound)
-            && self.reach(bound, "the readers catch up", Self::readers_are_through);
+            && self.readers_catch_up(bound);
         if ended {
             self.idle();
             self.shut_down();
@@ -241,8 +252,21 @@ impl Run {
         })
     }
 
+    /// Readers that never get there have got something wrong, or stand still: what, is told.
+    fn readers_catch_up(&mut self, bound: Duration) -> bool {
+        let there = self.reach(bound, "the readers catch up", Self::readers_are_through);
+        if !there {
+            let truth = Truth::of(&self.world.broker);
+            readers::check(&truth, &lock(&self.world.ledger), &mut self.failures);
+        }
+        there
+    }
+
     fn readers_are_through(&self) -> bool {
         let mut wrong = Vec::new();
+        if !readers::are_at_the_end(&self.world.broker, &lock(&self.world.ledger)) {
+            return false;
+        }
         let truth = Truth::of(&self.world.broker);
         readers::check(&truth, &lock(&self.world.ledger), &mut wrong);
         wrong.is_empty()

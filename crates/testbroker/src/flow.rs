@@ -166,6 +166,9 @@ impl Broker {
             Action::HoldAnswer(hold) => request.after = After::Hold(hold),
             Action::CutAnswer(bytes) => request.after = After::Cut(bytes),
             Action::CorruptAnswer(position) => request.after = After::Corrupt(position),
+            Action::CorruptRecords(position) => {
+                request.after = After::CorruptRecords(decision.rule, position);
+            }
             Action::Throttle(throttle) => request.throttle = throttle,
         }
         self.apply(id);
@@ -268,6 +271,16 @@ impl Broker {
                 }
                 let conn = request.connection;
                 self.emit(id, conn, whole.len(), [whole.freeze()]);
+                self.finish(id);
+            }
+            After::CorruptRecords(rule, position) => {
+                let (len, conn) = (frame.len(), request.connection);
+                let mut parts = frame.into_parts();
+                match parts.iter_mut().rev().find(|part| is_batch(part)) {
+                    Some(batch) => *batch = with_corrupt_records(batch, position),
+                    None => self.faults.missed(rule),
+                }
+                self.emit(id, conn, len, parts);
                 self.finish(id);
             }
             After::Repeat(delay) => {
@@ -474,4 +487,21 @@ impl Broker {
             outcome,
         });
     }
+}
+
+/// What comes before the bytes that a batch's checksum is over: offset, length, leader epoch, magic, and the checksum.
+const UNCHECKED_LEN: usize = 21;
+
+/// Whether a part of an answer is a record batch: one of format 2 that is as long as it says.
+fn is_batch(part: &Bytes) -> bool {
+    let length = part.get(8..12).and_then(|bytes| bytes.try_into().ok());
+    let length = length.map(|bytes| i64::from(i32::from_be_bytes(bytes)) + 12);
+    part.len() > UNCHECKED_LEN && part[16] == 2 && length == i64::try_from(part.len()).ok()
+}
+
+fn with_corrupt_records(batch: &Bytes, position: usize) -> Bytes {
+    let mut bytes = BytesMut::from(&batch[..]);
+    let place = bytes.len() - 1 - position % (bytes.len() - UNCHECKED_LEN);
+    bytes[place] = !bytes[place];
+    bytes.freeze()
 }

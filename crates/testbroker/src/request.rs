@@ -10,7 +10,7 @@ use milena_wire::{
 };
 
 use crate::connection::ConnectionId;
-use crate::faults::{Action, Decision, HoldId};
+use crate::faults::{Action, Decision, HoldId, RuleId};
 use crate::history::RequestName;
 use crate::timers::TimerKey;
 
@@ -85,6 +85,7 @@ pub(crate) enum After {
     Hold(HoldId),
     Cut(usize),
     Corrupt(usize),
+    CorruptRecords(RuleId, usize),
     Repeat(Duration),
 }
 

@@ -53,8 +53,8 @@ pub(super) fn damaged(ledger: &Ledger) -> Vec<Failure> {
         .map(|sent| sent.value.as_bytes())
         .collect();
     let mut wrong = ledger.violations.clone();
-    for ((_, topic, partition), records) in &ledger.reads {
-        for (offset, read) in records {
+    for ((_, topic, partition), stretches) in &ledger.reads {
+        for (offset, read) in stretches.iter().flat_map(|stretch| &stretch.records) {
             // An invoice is its order behind two numbers.
             let order = || read.splitn(3, |byte| *byte == b'/').nth(2);
             let told = if topic == INVOICES {

@@ -56,6 +56,6 @@ fn read(app: &App, batch: &Batch) -> usize {
         let (topic, partition) = (batch.topic(), batch.partition());
         format!("read {} of {topic}-{partition}", batch.len())
     });
-    app.ledger().reads.entry(key).or_default().extend(records);
+    app.ledger().read(key, records);
     batch.len()
 }

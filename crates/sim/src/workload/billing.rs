@@ -69,7 +69,7 @@ async fn build(app: &mut App, client: &ClientHandle) -> Option<Pipeline> {
     match built {
         Ok(pipeline) => Some(pipeline),
         Err(error) => {
-            if app.is_long_calm() {
+            if app.is_long_stable() {
                 let violation = format!("no pipeline: {error}");
                 app.ledger().violated(Check::Liveness, violation);
             }
@@ -110,7 +110,7 @@ async fn work(app: &mut App, mut pipeline: Pipeline) -> Ended {
                 app.pause(PACE).await;
             }
             Err(PipelineError::Consume(error)) => {
-                if app.is_long_calm() {
+                if app.is_long_stable() {
                     let violation = format!("the pipeline cannot read: {error}");
                     app.ledger().violated(Check::Liveness, violation);
                 }

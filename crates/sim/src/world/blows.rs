@@ -33,6 +33,7 @@ impl World {
             Blow::Cut(way, after) => {
                 self.network.cut_somewhere(way, after);
             }
+            Blow::FillSocket(full, of_batches) => self.network.fill_next(full, of_batches),
             Blow::MoveLeader => self.move_leader(),
             Blow::MoveCoordinator(load) => self.move_coordinator(load),
             Blow::StopNode(down) => {
@@ -118,7 +119,7 @@ impl World {
         drop(ledger);
         self.broker.faults().clear();
         self.broker.pause_markers(false);
-        self.network.forget_cuts();
+        self.network.calm_down();
         let nodes: Vec<i32> = self.broker.nodes().iter().map(|node| node.id).collect();
         for node in nodes {
             self.broker.start_node(node);

@@ -64,6 +64,10 @@ impl World {
         let Some(connection) = self.network.of_link(id, link) else {
             return;
         };
+        if let Some(until) = self.network.full_until(at, connection) {
+            self.put(until, Event::Write(id, link));
+            return;
+        }
         let Some(host) = self
             .hosts
             .get_mut(&id)
@@ -74,7 +78,12 @@ impl World {
         let mut slices = Vec::new();
         host.engine.write_slices(link, &mut slices);
         let offered = slices.iter().map(|slice| slice.len()).sum();
-        let taken = self.network.takes(offered);
+        let batches = slices.first().is_some_and(|slice| is_produce(slice));
+        let filled = self.network.fills(at, connection, offered, batches);
+        if filled.is_some() {
+            lock(&self.ledger).fired(Fault::SocketFull);
+        }
+        let taken = filled.unwrap_or_else(|| self.network.takes(offered));
         let bytes = gather(&slices, taken);
         drop(slices);
         host.engine.handle_written(now, link, taken);
@@ -198,6 +207,11 @@ impl World {
             lock(&self.ledger).fired(fault);
         }
     }
+}
+
+/// Whether a request begins here that carries batches: the key of Produce is 0.
+fn is_produce(bytes: &[u8]) -> bool {
+    bytes.get(4..6) == Some(&[0, 0])
 }
 
 fn gather(slices: &[IoSlice<'_>], mut bytes: usize) -> Bytes {

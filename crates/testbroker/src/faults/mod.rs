@@ -67,6 +67,9 @@ pub enum Action {
     /// Applied; the bits of this byte of the answer, counted from the start of the frame, are
     /// turned over.
     CorruptAnswer(usize),
+    /// Applied; in a record batch of the answer, the bits of one of the bytes that its checksum is over are turned over: the one
+    /// so far from the batch's end, modulo their number. An answer without records does not count.
+    CorruptRecords(usize),
     /// Applied; the answer asks the client to be silent for this long.
     Throttle(Duration),
 }
@@ -147,6 +150,13 @@ impl Faults {
         let idle = self.rules.iter().filter(|(_, entry)| entry.fired == 0);
         idle.map(|(id, entry)| (*id, entry.rule.clone(), entry.action))
             .collect()
+    }
+
+    /// What the rule was to act on was not there: it acts on the next.
+    pub(crate) fn missed(&mut self, id: RuleId) {
+        if let Some(entry) = self.rules.get_mut(&id) {
+            entry.fired = entry.fired.saturating_sub(1);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -2,10 +2,11 @@
 
 use milena_testbroker::{Action, BrokerConfig, ConnectionId, HoldId, Rule};
 use milena_wire::messages::{MetadataRequest, PartitionProduceData, ProduceResponse};
-use milena_wire::{ApiKey, ApiVersion, ErrorCode, decode_response, peek_correlation_id};
+use milena_wire::record::batches;
+use milena_wire::{ApiKey, ApiVersion, ErrorCode, Payload, decode_response, peek_correlation_id};
 
 use crate::harness::{Cluster, idempotent, ms, plain, transactional};
-use crate::requests::{END_TV1, end_request, produce_request};
+use crate::requests::{Asking, END_TV1, end_request, fetch_request, produce_request};
 
 const LOST: ErrorCode = ErrorCode::NOT_LEADER_OR_FOLLOWER;
 
@@ -222,6 +223,30 @@ fn an_answer_can_be_cut_or_damaged() {
     let frame = cluster.receive(conn).unwrap();
     // The last byte of the correlation id, 1.
     assert_eq!(peek_correlation_id(&frame).unwrap().0, 254);
+}
+
+/// Whether the checksum of the first batch of a Fetch holds; `None` if it brings none.
+fn checked(cluster: &mut Cluster) -> Option<bool> {
+    let request = fetch_request(Asking::default(), 0);
+    cluster.ask(1, 12, &request, |response| {
+        let data = &response.responses[0].partitions[0];
+        let records = data.records.as_ref().map(Payload::to_bytes);
+        let batch = batches(records.unwrap_or_default()).next()?;
+        Some(batch.expect("a whole batch").verify_crc().is_ok())
+    })
+}
+
+#[test]
+fn damaged_records_show_in_their_checksum_and_answers_without_records_are_spared() {
+    let mut cluster = Cluster::single();
+    let damage = Action::CorruptRecords(3);
+    let rule = cluster.broker.faults().add(Rule::on(ApiKey::FETCH), damage);
+    assert_eq!(checked(&mut cluster), None);
+    assert_eq!(cluster.broker.faults().fired(rule), 0);
+    cluster.write(plain(&["a"])).unwrap();
+    assert_eq!(checked(&mut cluster), Some(false));
+    assert_eq!(checked(&mut cluster), Some(true));
+    assert_eq!(cluster.broker.faults().fired(rule), 1);
 }
 
 #[test]
