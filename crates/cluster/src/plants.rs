@@ -88,6 +88,30 @@ plants! {
     OffsetsFetchedWithoutRequireStable => "offsets-fetched-without-require-stable",
     /// A batch's memory is used again while its frame is in a link (CVE-2026-35554).
     BufferReusedInLink => "buffer-reused-in-link",
+    /// After a request's time-out its link stays, and answers are matched to requests by their order alone.
+    AnswerMatchedByOrderAfterTimeOut => "answer-matched-by-order-after-time-out",
+    /// What a socket has taken a part of is written again from its beginning.
+    PartialWriteResumedFromTheStart => "partial-write-resumed-from-the-start",
+    /// A transaction's first batch is not counted to its aborted range if it ends where the range begins.
+    AbortedFirstOffsetExclusive => "aborted-first-offset-exclusive",
+    /// Records beyond the last stable offset are asked for and shown.
+    LastStableOffsetIgnored => "last-stable-offset-ignored",
+    /// Nobody looks at the checksum of what is read.
+    ChecksumNotVerified => "checksum-not-verified",
+    /// A batch that arrives damaged is passed over.
+    DamagedBatchSkipped => "damaged-batch-skipped",
+    /// An answer to a fetch from before a seek is taken for one to the fetch after it.
+    StaleFetchAfterSeekDelivered => "stale-fetch-after-seek-delivered",
+    /// What was fetched before a seek, and not taken, is handed out after it.
+    QueuedBatchSurvivesSeek => "queued-batch-survives-seek",
+    /// The whole batch is shown in which the position sought lies.
+    RecordsBelowThePositionDelivered => "records-below-the-position-delivered",
+    /// A step that is dropped counts as done.
+    DroppedStepCountedAsDone => "dropped-step-counted-as-done",
+    /// The offset behind a whole batch is committed with the first of its steps.
+    OffsetsOfUndoneStepsCommitted => "offsets-of-undone-steps-committed",
+    /// The work of a commit that turns out to have been done is done again.
+    UnknownCommitDoneAgain => "unknown-commit-done-again",
 }
 
 impl Plant {

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_wire::DecodeError;
 use milena_wire::record::{BatchView, ControlRecord};
 
@@ -17,6 +19,8 @@ pub struct AbortedTransactions {
     pending: BinaryHeap<Reverse<(i64, i64)>>,
     /// Producers within an aborted transaction at the current offset.
     aborted: BTreeSet<i64>,
+    #[cfg(feature = "plants")]
+    in_list_order: std::collections::VecDeque<(i64, i64)>,
 }
 
 /// What a reader may see of a batch.
@@ -34,12 +38,19 @@ impl AbortedTransactions {
     /// From the answer's list of (producer id, first offset), in any order, duplicates included.
     #[must_use]
     pub fn new(listed: impl IntoIterator<Item = (i64, i64)>) -> Self {
+        #[cfg(feature = "plants")]
+        if is_planted(Plant::AbortedFilterByListOrder) {
+            return Self {
+                in_list_order: listed.into_iter().collect(),
+                ..Self::default()
+            };
+        }
         let pending = listed
             .into_iter()
             .map(|(producer_id, first_offset)| Reverse((first_offset, producer_id)));
         Self {
             pending: pending.collect(),
-            aborted: BTreeSet::new(),
+            ..Self::default()
         }
     }
 
@@ -61,6 +72,12 @@ impl AbortedTransactions {
         if batch.is_control() {
             // A marker of a transaction that left no data here, or a second marker, finds nothing to remove.
             if let Some(ControlRecord::Abort { .. }) = batch.control()? {
+                #[cfg(feature = "plants")]
+                if is_planted(Plant::AbortMarkerWithoutDataSkipsNextRecords)
+                    && self.aborted.insert(header.producer_id)
+                {
+                    return Ok(Visibility::Control);
+                }
                 self.aborted.remove(&header.producer_id);
             }
             return Ok(Visibility::Control);
@@ -75,6 +92,15 @@ impl AbortedTransactions {
 
     /// Takes up the transactions that have begun at or before `offset`.
     fn enter(&mut self, offset: i64) {
+        #[cfg(feature = "plants")]
+        let offset = offset - i64::from(is_planted(Plant::AbortedFirstOffsetExclusive));
+        #[cfg(feature = "plants")]
+        while let Some((producer_id, _)) = self
+            .in_list_order
+            .pop_front_if(|(_, first_offset)| *first_offset <= offset)
+        {
+            self.aborted.insert(producer_id);
+        }
         while let Some(&Reverse((first_offset, producer_id))) = self.pending.peek()
             && first_offset <= offset
         {

@@ -5,9 +5,14 @@ use std::io::IoSlice;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_wire::{ApiVersion, CorrelationId, Frame, peek_correlation_id, take_frame};
 
 use crate::router::CallId;
+
+#[cfg(feature = "plants")]
+mod planted;
 
 /// At most this much is reserved for reading ahead of what has arrived, however long a frame says it is.
 const READ_RESERVE_MAX: usize = 256 * 1024;
@@ -68,6 +73,8 @@ pub(crate) struct Link {
     read: BytesMut,
     /// Calls whose first byte was offered since last asked.
     newly_started: Vec<CallId>,
+    #[cfg(feature = "plants")]
+    planted: planted::State,
 }
 
 impl Link {
@@ -80,6 +87,8 @@ impl Link {
             expected: VecDeque::new(),
             read: BytesMut::new(),
             newly_started: Vec::new(),
+            #[cfg(feature = "plants")]
+            planted: planted::State::default(),
         }
     }
 
@@ -168,6 +177,11 @@ impl Link {
                     break;
                 };
                 if part.len() > bytes {
+                    #[cfg(feature = "plants")]
+                    if is_planted(Plant::PartialWriteResumedFromTheStart) {
+                        self.outgoing_bytes += bytes;
+                        return;
+                    }
                     let _ = part.split_to(bytes);
                     bytes = 0;
                 } else {
@@ -207,6 +221,10 @@ impl Link {
             return Ok(None);
         };
         let correlation = peek_correlation_id(&frame).map_err(|_| LinkError::Frame)?;
+        #[cfg(feature = "plants")]
+        let Some(correlation) = self.by_order(correlation) else {
+            return self.poll_answer();
+        };
         match self.expected.pop_front() {
             Some(expected) if expected.correlation == correlation => Ok(Some(Answered {
                 call: expected.call,

@@ -5,6 +5,8 @@ use std::io::IoSlice;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_cluster::{
     ApiVersions, ConnectError, Handshake, HandshakeRequest, NodeId, Outcome, Progress, SendFailure,
 };
@@ -176,6 +178,16 @@ impl Router {
         let correlation = entry.link.correlation();
         match (call.encode)(version, correlation, &client_id) {
             Ok(frame) => {
+                #[cfg(feature = "plants")]
+                if is_planted(Plant::BufferReusedInLink) {
+                    self.links
+                        .values_mut()
+                        .for_each(|entry| entry.link.write_into_freed(&frame));
+                }
+                #[cfg(feature = "plants")]
+                let Some(entry) = self.links.get_mut(&id) else {
+                    return;
+                };
                 entry
                     .link
                     .enqueue(call.id, correlation, version, frame, now + call.timeout);
@@ -185,6 +197,13 @@ impl Router {
                 .outcomes
                 .push_back((call.id, Outcome::NotSent(SendFailure::Encode(error)))),
         }
+    }
+
+    #[cfg(feature = "plants")]
+    pub(crate) fn free_batch(&mut self, call: CallId) -> bool {
+        self.links
+            .values_mut()
+            .any(|entry| entry.link.free_batch(call))
     }
 
     /// Takes back a call that no byte has left for. True if so; its outcome does not come any more.
@@ -315,6 +334,16 @@ impl Router {
             .map(|(id, _)| *id)
             .collect();
         for id in late {
+            #[cfg(feature = "plants")]
+            if is_planted(Plant::AnswerMatchedByOrderAfterTimeOut)
+                && let Some(entry) = self.links.get_mut(&id)
+                && matches!(entry.stage, Stage::Ready(_))
+                && let Some(given_up) = entry.link.give_up(now)
+            {
+                let unsure = |call| (call, Outcome::Unsure(SendFailure::RequestTimedOut));
+                self.outcomes.extend(given_up.into_iter().map(unsure));
+                continue;
+            }
             self.close(
                 now,
                 id,

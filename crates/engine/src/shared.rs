@@ -6,6 +6,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use milena_cluster::TopicPartition;
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_consumer::{Cursor, FetchError, FetchedBatch};
 use milena_producer::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use milena_producer::{Accumulator, Clock};
@@ -285,6 +287,8 @@ impl ConsumerQueue {
         let mut bytes = 0;
         inner.entries.retain(|entry| {
             let void = entry.partition == *partition;
+            #[cfg(feature = "plants")]
+            let void = void && !is_planted(Plant::QueuedBatchSurvivesSeek);
             if let (true, Content::Batch(batch)) = (void, &entry.content) {
                 bytes += batch.bytes;
             }

@@ -293,6 +293,10 @@ impl PartitionSender {
                     // The frame goes its way and the batch is repeated until an answer settles what became of it; only the
                     // caller stops waiting. Failing it for good here would leave a hole in the sequences, or a duplicate.
                     stamped.expired = true;
+                    #[cfg(feature = "plants")]
+                    if is_planted(Plant::BufferReusedInLink) {
+                        self.events.push_back(SenderEvent::Recall(stamped.id));
+                    }
                     let persistence = Persistence::PossiblyPersisted;
                     #[cfg(feature = "plants")]
                     let persistence = plants::of_timed_out(persistence);

@@ -121,7 +121,41 @@ pub const ROWS: &[Row] = &[
     ),
     row_of(Plant::SplitHalvesShareASequence, &[Check::Lost]),
     row_of(Plant::RetryOvertakenByTheNextBatch, &[Check::Order]),
+    row_of(Plant::AbortedFilterByListOrder, READING),
+    row_of(Plant::AbortMarkerWithoutDataSkipsNextRecords, READING),
+    row_of(Plant::PositionIsLastRecordPlusOne, &[Check::Readers]),
+    row_of(Plant::RewindLostAfterAbort, &[Check::Pipeline]),
+    row_of(
+        Plant::OffsetsFetchedWithoutRequireStable,
+        &[Check::Pipeline],
+    ),
+    row_of(Plant::BufferReusedInLink, &[Check::Doubled]),
+    row_of(
+        Plant::AnswerMatchedByOrderAfterTimeOut,
+        &[
+            Check::Lost,
+            Check::Persistence,
+            Check::Torn,
+            Check::Pipeline,
+        ],
+    ),
+    // The brokers drop connections whose bytes make no sense, and what is sent again is whole: nothing is wrong but that it
+    // never ends.
+    row_of(Plant::PartialWriteResumedFromTheStart, &[Check::Liveness]),
+    row_of(Plant::AbortedFirstOffsetExclusive, READING),
+    row_of(Plant::LastStableOffsetIgnored, READING),
+    row_of(Plant::ChecksumNotVerified, READING),
+    row_of(Plant::DamagedBatchSkipped, READING),
+    row_of(Plant::StaleFetchAfterSeekDelivered, READING),
+    row_of(Plant::QueuedBatchSurvivesSeek, READING),
+    row_of(Plant::RecordsBelowThePositionDelivered, READING),
+    row_of(Plant::DroppedStepCountedAsDone, &[Check::Pipeline]),
+    row_of(Plant::OffsetsOfUndoneStepsCommitted, &[Check::Pipeline]),
+    row_of(Plant::UnknownCommitDoneAgain, &[Check::Pipeline]),
 ];
+
+/// What is read wrongly is seen by a reader, or by the pipeline, which reads too.
+const READING: &[Check] = &[Check::Readers, Check::Pipeline];
 
 const fn row_of(plant: Plant, caught_by: &'static [Check]) -> Row {
     Row { plant, caught_by }

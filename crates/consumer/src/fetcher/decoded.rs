@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use milena_cluster::TopicPartition;
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 
 use super::partition::Stage;
 use super::retry::Waits;
@@ -39,6 +41,13 @@ impl Fetcher {
             }),
             None => self.budget.release(&tp, charged),
         }
+        #[cfg(feature = "plants")]
+        let before = match is_planted(Plant::PositionIsLastRecordPlusOne) {
+            true => cursor,
+            false => before,
+        };
+        #[cfg(feature = "plants")]
+        let shown = shown.filter(|_| !is_planted(Plant::PositionIsLastRecordPlusOne));
         if shown.unwrap_or(before) != cursor {
             self.events.push_back(FetchEvent::Position {
                 tp: tp.clone(),

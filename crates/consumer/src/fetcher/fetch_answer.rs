@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_cluster::recovery::{FatalCause, Operation, Recovery, recover};
 use milena_cluster::{
     BrokerAddress, LeaderEpoch, NodeId, Outcome, SendFailure, TopicName, TopicPartition,
@@ -145,6 +147,11 @@ impl Fetcher {
                 data.last_stable_offset
             }
             _ => i64::MAX,
+        };
+        #[cfg(feature = "plants")]
+        let stable_below = match is_planted(Plant::LastStableOffsetIgnored) {
+            true => i64::MAX,
+            false => stable_below,
         };
         let aborted = data
             .aborted_transactions

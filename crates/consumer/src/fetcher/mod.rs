@@ -22,6 +22,8 @@ pub use request::{FetchId, FetchPartition, FetcherRequest};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_cluster::{NodeId, TopicPartition};
 use milena_wire::Uuid;
 
@@ -227,6 +229,11 @@ impl Fetcher {
         self.clear_timer(tp, retry_at);
         self.idle.insert(tp.clone());
         let partition = self.partitions.get_mut(tp)?;
+        #[cfg(feature = "plants")]
+        let version = match is_planted(Plant::StaleFetchAfterSeekDelivered) {
+            true => partition.version,
+            false => version,
+        };
         (partition.version, partition.attempt, partition.stalls) = (version, 0, 0);
         Some(partition)
     }

@@ -123,7 +123,7 @@ impl FetcherRequest {
             max_wait_ms: i32::try_from(wait_max.as_millis()).unwrap_or(i32::MAX),
             min_bytes: 1,
             max_bytes: wire_i32(*bytes_max),
-            isolation_level: isolation.code(),
+            isolation_level: isolation_asked(isolation).code(),
             topics,
             ..Default::default()
         })
@@ -167,6 +167,14 @@ impl FetcherRequest {
 
 /// Before, a broker cannot be asked whether its log was cut, and the field must not be set.
 const LAST_FETCHED_EPOCH_SINCE: ApiVersion = ApiVersion(12);
+
+fn isolation_asked(isolation: IsolationLevel) -> IsolationLevel {
+    #[cfg(feature = "plants")]
+    if milena_cluster::plants::is_planted(milena_cluster::plants::Plant::LastStableOffsetIgnored) {
+        return IsolationLevel::ReadUncommitted;
+    }
+    isolation
+}
 
 fn wire_i32(bytes: usize) -> i32 {
     i32::try_from(bytes).unwrap_or(i32::MAX)

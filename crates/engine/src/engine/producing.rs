@@ -232,6 +232,12 @@ impl Engine {
                     .producers
                     .get(&index)
                     .and_then(|core| core.partitions[slot].calls.get(&batch).copied());
+                #[cfg(feature = "plants")]
+                if let Some(call) = call
+                    && self.router.free_batch(call)
+                {
+                    return;
+                }
                 if let Some(call) = call
                     && self.router.recall(call)
                     && let Some(Owner::Produce { producer, parts }) = self.calls.remove(&call)

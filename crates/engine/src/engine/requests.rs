@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_cluster::{CoordinatorKey, ProducerIdentity, TopicName, TopicPartition};
 use milena_consumer::{FetcherRequest, IsolationLevel};
 use milena_producer::transaction::OffsetsToCommit;
@@ -408,6 +410,10 @@ pub(super) fn offset_fetch(group: Arc<str>, partitions: Vec<TopicPartition>) -> 
                 require_stable: true,
                 ..Default::default()
             };
+            #[cfg(feature = "plants")]
+            if is_planted(Plant::OffsetsFetchedWithoutRequireStable) {
+                request.require_stable = false;
+            }
             if version >= ApiVersion(8) {
                 let topics = topics.map(|(name, partition_indexes)| OffsetFetchRequestTopics {
                     name,

@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_cluster::{GroupMetadata as Group, TopicPartition};
 use milena_consumer::{
     Cursor, FetchConfig, FetchedBatch, IsolationLevel, OutOfRange, StartPosition,
@@ -455,6 +457,11 @@ impl Batch {
             .records()
             .take_while(|record| record.offset() < inner.first_position)
             .count();
+        #[cfg(feature = "plants")]
+        let skipped = match is_planted(Plant::RecordsBelowThePositionDelivered) {
+            true => 0,
+            false => skipped,
+        };
         Self {
             inner,
             skipped,

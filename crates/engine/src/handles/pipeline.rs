@@ -7,6 +7,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use milena_cluster::TopicPartition;
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_producer::transaction::AbortCause;
 
 use super::client::ClientHandle;
@@ -69,6 +71,9 @@ pub struct Pipeline {
     metrics: PipelineMetrics,
     latencies: VecDeque<Duration>,
     aborting_since: Option<Instant>,
+    /// Where the transaction's work began.
+    #[cfg(feature = "plants")]
+    began_at: BTreeMap<TopicPartition, milena_consumer::Cursor>,
 }
 
 /// The transaction that steps write into.
@@ -280,6 +285,8 @@ impl Pipeline {
     async fn begin(&mut self) -> Result<(), PipelineError> {
         match self.producer.begin_generation().await {
             Ok(generation) => {
+                #[cfg(feature = "plants")]
+                self.began_at.clear();
                 let commit_at = self.client.core.driver().now() + self.settings.commit_interval;
                 let sender = self.producer.sender_of(generation);
                 self.open = Some(Open {
@@ -311,6 +318,18 @@ impl Pipeline {
         let position = next.clone().unwrap_or_else(|| batch.position());
         if next.is_some() {
             self.current = Some((Arc::clone(&batch), given + count));
+        }
+        #[cfg(feature = "plants")]
+        let position = match is_planted(Plant::OffsetsOfUndoneStepsCommitted) {
+            true => batch.position(),
+            false => position,
+        };
+        #[cfg(feature = "plants")]
+        if let Some(first) = batch.records().nth(given) {
+            let first = batch.position_before(first);
+            self.began_at
+                .entry(first.partition.clone())
+                .or_insert(first.cursor);
         }
         if count == 0 {
             return None;
@@ -490,6 +509,17 @@ impl Pipeline {
             }
         }
         for position in &committed {
+            #[cfg(feature = "plants")]
+            if is_planted(Plant::RewindLostAfterAbort) {
+                continue;
+            }
+            #[cfg(feature = "plants")]
+            if is_planted(Plant::UnknownCommitDoneAgain)
+                && let Some(cursor) = self.began_at.remove(&position.partition)
+            {
+                self.consumer.seek_to(&position.partition, cursor);
+                continue;
+            }
             self.consumer.seek_to(&position.partition, position.cursor);
         }
         self.phase = Phase::Idle;
@@ -523,6 +553,8 @@ impl Pipeline {
             metrics: PipelineMetrics::default(),
             latencies: VecDeque::new(),
             aborting_since: None,
+            #[cfg(feature = "plants")]
+            began_at: BTreeMap::new(),
         }
     }
 }
