@@ -28,6 +28,9 @@ pub trait Clock {
 pub struct AccumulatorConfig {
     /// The largest batch, header included. Default 1 MiB, which every broker takes by default.
     pub batch_bytes_max: usize,
+    /// A record that is larger than a batch may be goes in one of its own, up to this size, header of the batch included.
+    /// Default 0: no such exception.
+    pub record_bytes_max: usize,
     /// All memory for records that are not acknowledged yet. Default 64 MiB.
     pub buffer_bytes_max: usize,
     /// How long an open batch may wait for more records while nothing else makes it leave.
@@ -38,6 +41,7 @@ impl Default for AccumulatorConfig {
     fn default() -> Self {
         Self {
             batch_bytes_max: 1 << 20,
+            record_bytes_max: 0,
             buffer_bytes_max: 64 << 20,
             linger: Duration::from_millis(5),
         }
@@ -47,6 +51,15 @@ impl Default for AccumulatorConfig {
 impl AccumulatorConfig {
     pub(crate) fn payload_bytes_max(&self) -> usize {
         self.batch_bytes_max.saturating_sub(BATCH_HEADER_BYTES)
+    }
+
+    /// The same for a batch that holds one record.
+    pub(crate) fn lone_payload_bytes_max(&self) -> usize {
+        self.largest_batch().saturating_sub(BATCH_HEADER_BYTES)
+    }
+
+    fn largest_batch(&self) -> usize {
+        self.batch_bytes_max.max(self.record_bytes_max)
     }
 }
 
@@ -117,7 +130,7 @@ impl Accumulator {
     pub fn new(config: AccumulatorConfig, transactional: bool) -> Self {
         // Four of the largest batches at the least, or two partitions could block each other for good. A batch takes whole
         // chunks: with fewer than two, a sender that waits for room would ask for more than there is.
-        let least = 4 * config.batch_bytes_max.max(CHUNK_BYTES);
+        let least = 4 * config.largest_batch().max(CHUNK_BYTES);
         let bytes = config.buffer_bytes_max.max(least);
         Self {
             budget: Budget::new(bytes.div_ceil(CHUNK_BYTES)),

@@ -172,11 +172,9 @@ impl PartitionQueue {
     ) -> Result<usize, Refused> {
         let empty = BatchBuilder::new();
         let bytes = empty.encoded_len(fields) + VARINT_SLACK;
-        if bytes > owner.config().payload_bytes_max() {
-            return Err(Refused::TooLarge {
-                bytes,
-                bytes_max: owner.config().payload_bytes_max(),
-            });
+        let bytes_max = owner.config().lone_payload_bytes_max();
+        if bytes > bytes_max {
+            return Err(Refused::TooLarge { bytes, bytes_max });
         }
         Ok(empty.chunks_needed(bytes).max(1))
     }

@@ -80,7 +80,7 @@ pub enum SendError {
     TooLarge {
         /// Its size.
         bytes: usize,
-        /// The limit: `batch_bytes_max`.
+        /// The limit: `batch_bytes_max`, or `record_bytes_max` if that is more.
         bytes_max: usize,
     },
     /// The transaction is over, or one of its sends has failed: it takes no more records.

@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) linger: Duration,
     pub(crate) compression: Compression,
     pub(crate) batch_bytes_max: usize,
+    pub(crate) record_bytes_max: usize,
     pub(crate) buffer_bytes_max: usize,
     pub(crate) request_bytes_max: usize,
     pub(crate) delivery_timeout: Duration,
@@ -43,12 +44,14 @@ impl Default for Settings {
         let AccumulatorConfig {
             linger,
             batch_bytes_max,
+            record_bytes_max,
             buffer_bytes_max,
         } = AccumulatorConfig::default();
         Self {
             linger,
             compression: Compression::None,
             batch_bytes_max,
+            record_bytes_max,
             buffer_bytes_max,
             request_bytes_max: 8 << 20,
             delivery_timeout: Duration::from_secs(120),
@@ -73,6 +76,14 @@ macro_rules! producer_settings {
             #[must_use]
             pub fn batch_bytes_max(mut self, bytes: usize) -> Self {
                 self.settings.batch_bytes_max = bytes.clamp(1 << 10, 1 << 30);
+                self
+            }
+
+            /// With small batches: a record that none of them could hold goes in one of its own, up to this size. Default 0: such
+            /// a record is refused. WARNING: brokers refuse what is larger than their `message.max.bytes`, 1 MiB by default.
+            #[must_use]
+            pub fn record_bytes_max(mut self, bytes: usize) -> Self {
+                self.settings.record_bytes_max = bytes.min(1 << 30);
                 self
             }
 
@@ -144,6 +155,7 @@ pub(crate) async fn open(
     let accumulator = AccumulatorConfig {
         linger: settings.linger,
         batch_bytes_max: settings.batch_bytes_max,
+        record_bytes_max: settings.record_bytes_max,
         buffer_bytes_max: settings.buffer_bytes_max,
     };
     let command_settings = ProducerSettings {

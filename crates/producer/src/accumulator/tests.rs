@@ -180,6 +180,31 @@ fn a_record_larger_than_a_batch_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_record_larger_than_a_batch_goes_alone_where_that_is_allowed() {
+    let config = AccumulatorConfig {
+        batch_bytes_max: 1_024,
+        record_bytes_max: 3 * CHUNK_BYTES,
+        ..AccumulatorConfig::default()
+    };
+    let rig = Rig::with(config, false, 1);
+    let value = vec![7; 2 * CHUNK_BYTES];
+    let large = Record::to("t").partition(0).value(&value);
+    for record in [&small(0), &large, &small(0), &small(0)] {
+        rig.append(record).unwrap();
+    }
+    let counts: Vec<u32> = rig
+        .take(0)
+        .into_iter()
+        .map(|batch| u32::try_from(view(batch).header().record_count).unwrap())
+        .collect();
+    assert_eq!(counts, [1, 1, 2]);
+    let value = vec![7; 3 * CHUNK_BYTES];
+    let refused = rig.append(&Record::to("t").value(&value)).unwrap_err();
+    let limit = 3 * CHUNK_BYTES - BATCH_HEADER_BYTES;
+    assert!(matches!(refused, Refused::TooLarge { bytes_max, .. } if bytes_max == limit));
+}
+
+#[test]
 fn unknown_topics_and_partitions_are_refused() {
     let rig = Rig::small(2);
     let refused = |record: Record<'_>| rig.append(&record).unwrap_err();
