@@ -25,6 +25,7 @@ pub(crate) struct Settings {
     metadata_age_max: Option<Duration>,
     linger: Option<Duration>,
     batch_bytes: Option<usize>,
+    record_bytes: Option<usize>,
     buffer_bytes: Option<usize>,
     delivery_timeout: Option<Duration>,
     block_max: Option<Duration>,
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     fetch_wait_max: Option<Duration>,
 }
 
+/// Kafka's batch size is a wish: a record that is larger goes alone, up to the size of a request.
+const RECORD_BYTES: usize = 1 << 20;
 /// What Kafka's producer waits by default, for an acknowledgement in all.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
 /// What it waits by default for room or metadata.
@@ -86,6 +89,7 @@ impl Settings {
         match key {
             "client.id" => self.client_id = Some(value.to_owned()),
             "batch.size" => self.batch_bytes = Some(number(key, value)?),
+            "max.request.size" => self.record_bytes = Some(number(key, value)?),
             "buffer.memory" => self.buffer_bytes = Some(number(key, value)?),
             "isolation.level" => self.isolation = Some(isolation(value)?),
             "auto.offset.reset" => self.out_of_range = Some(out_of_range(value)?),
@@ -179,6 +183,7 @@ impl Settings {
             builder = builder.buffer_bytes_max(bytes);
         }
         builder
+            .record_bytes_max(self.record_bytes.unwrap_or(RECORD_BYTES))
             .delivery_timeout(self.delivery_timeout())
             .send_timeout(self.block_max())
     }
@@ -197,6 +202,7 @@ impl Settings {
             builder = builder.buffer_bytes_max(bytes);
         }
         builder
+            .record_bytes_max(self.record_bytes.unwrap_or(RECORD_BYTES))
             .delivery_timeout(self.delivery_timeout())
             .send_timeout(self.block_max())
             .operation_timeout(self.operation_timeout())

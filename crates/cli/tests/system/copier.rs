@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use milena::{Client, Record};
 use milena_testbroker::relay::ApiKey;
 use milena_testbroker::{Action, Rule, TestBroker, TransactionState};
 use serde_json::Value;
@@ -210,6 +211,30 @@ fn an_input_that_ends_in_aborted_records_and_markers_has_an_end() {
     exactly_copied(&cluster, "out", "copy");
     // Nothing is left: it says so at once.
     done(&Program::start(&second).wait(), 0);
+}
+
+#[test]
+fn a_record_larger_than_a_batch_is_copied_too() {
+    let cluster = ready(2, 10);
+    let bootstrap = cluster.bootstrap();
+    tokio::runtime::Runtime::new()
+        .expect("threads")
+        .block_on(async {
+            let client = Client::connect(&bootstrap).await?;
+            let producer = client.producer().build().await?;
+            let value = "x".repeat(100_000);
+            let record = Record::to("in").key("large").value(&value);
+            let sent = producer.send(record.header("a", "b")).await?;
+            sent.await
+                .map(drop)
+                .map_err(Box::<dyn std::error::Error>::from)
+        })
+        .expect("written");
+    let config = Config::new("copier-large", QUICK);
+    let addresses = cluster.addresses().join(",");
+    let arguments = arguments(&addresses, &config, "in", "out");
+    done(&Program::start(&arguments).wait(), 11);
+    exactly_copied(&cluster, "in", "out");
 }
 
 #[test]
