@@ -69,7 +69,7 @@ pub(crate) async fn main(arguments: &[String]) -> Result<()> {
 async fn run_version(options: &Options, version: &str) -> Result<Vec<String>> {
     let started = Instant::now();
     // What one copier copies takes some ten seconds, so that faults have something to strike.
-    let input = if options.short { 6_000 } else { 15_000 };
+    let input = if options.short { 3_000 } else { 12_000 };
     let world = World::start(version, options.milena.clone(), input).await?;
     let mut world = Arc::new(world);
     println!("Kafka {version}, seed {}", options.seed);
@@ -82,7 +82,9 @@ async fn run_version(options: &Options, version: &str) -> Result<Vec<String>> {
                 started.elapsed().as_secs_f32(),
                 scenario.name
             );
-            runs.push(run::run(&world, scenario, count).await?);
+            let run = run::run(&world, scenario, count).await?;
+            eprintln!("{:6.1} s  {}", started.elapsed().as_secs_f32(), fired(&run));
+            runs.push(run);
             if runs.len() == JUDGED_TOGETHER {
                 wrong.extend(judge(&mut world, std::mem::take(&mut runs)).await?);
             }
@@ -117,11 +119,6 @@ async fn judge(world: &mut Arc<World>, runs: Vec<Finished>) -> Result<Vec<String
 
 fn print_verdict(verdict: &Verdict) {
     let run = &verdict.finished;
-    let fired: Vec<String> = run
-        .fired
-        .iter()
-        .map(|(label, count)| format!("{label} {count}"))
-        .collect();
     let restarts: usize = run
         .copiers
         .iter()
@@ -135,7 +132,7 @@ fn print_verdict(verdict: &Verdict) {
         verdict.counts.successes,
         verdict.counts.errors,
         restarts,
-        fired.join(", "),
+        fired(run),
         if verdict.complaints.is_empty() {
             "right"
         } else {
@@ -146,6 +143,15 @@ fn print_verdict(verdict: &Verdict) {
     for errors in run.copiers.iter().flat_map(|copier| &copier.errors) {
         println!("    a copier that was to finish said: {errors}");
     }
+}
+
+/// How often each kind of fault happened.
+fn fired(run: &Finished) -> String {
+    let fired = run.fired.iter();
+    let fired: Vec<String> = fired
+        .map(|(label, count)| format!("{label} {count}"))
+        .collect();
+    fired.join(", ")
 }
 
 /// Leaves what the programs said where a person can read it.

@@ -114,17 +114,17 @@ fn together(wish: Wish, rng: &mut Rng) -> Vec<Scenario> {
     ];
     let brokers = vec![
         strike(
-            250,
-            Fault::KillNode {
-                node: node(rng),
-                down: secs(2),
-            },
-        ),
-        strike(
-            600,
+            150,
             Fault::PauseNode {
                 node: node(rng),
                 lasting: secs(5),
+            },
+        ),
+        strike(
+            400,
+            Fault::KillNode {
+                node: node(rng),
+                down: secs(2),
             },
         ),
     ];
@@ -372,15 +372,20 @@ fn scenario(
         name: name.to_owned(),
         short: false,
         producer: (programs != For::Copier).then(|| ProducerPlan {
-            records: scale * rng.u64(18_000..24_000),
-            rate: if wish.short { 4_000 } else { 5_000 },
+            records: scale * rng.u64(11_000..14_000),
+            rate: if wish.short { 1_500 } else { 4_000 },
             keys: rng.bool().then(|| rng.u64(5..60)),
             partitions: rng.i32(3..8),
             errors_allowed: false,
         }),
         copiers: (programs != For::Producer).then(|| CopierPlan {
             count: 1 + i32::from(!wish.short && rng.bool()),
-            transaction_size: rng.u64(40..120),
+            // So small that a copy takes as long as the faults need.
+            transaction_size: if wish.short {
+                rng.u64(15..40)
+            } else {
+                rng.u64(30..100)
+            },
             // Only a copier that is paused for long may be fenced for it.
             timeout: secs(if paused_longest(&strikes) > secs(5) {
                 10
@@ -465,11 +470,14 @@ fn late_each(api: ApiKey, rng: &mut Rng, from: u64, to: u64) -> Vec<Strike> {
         ("again", RelayAction::LoseAnswer),
     ];
     let mut strikes = Vec::new();
+    let mut every = rng.u64(from..to);
     for (label, action) in first {
         let resent = RelayAction::ResendAfter {
             requests: rng.u64(1..5),
         };
-        let which = Which::Every(rng.u64(from..to));
+        let which = Which::Every(every);
+        // Neighbours seldom meet at one request, of which only one copy would be kept.
+        every += 1;
         strikes.push(requests(label, api, 0, which, &[action, resent]));
     }
     strikes
