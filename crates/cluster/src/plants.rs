@@ -76,6 +76,16 @@ plants! {
     SplitHalvesShareASequence => "split-halves-share-a-sequence",
     /// A later batch goes out while an earlier one waits to be repeated, and takes its sequence.
     RetryOvertakenByTheNextBatch => "retry-overtaken-by-the-next-batch",
+    /// A batch is acknowledged when its first byte leaves.
+    AcknowledgedWhenSent => "acknowledged-when-sent",
+    /// The memory of a batch that is given up never comes back.
+    MemoryOfGivenUpBatchKept => "memory-of-given-up-batch-kept",
+    /// A lost answer in a transaction makes it get a new epoch and go on (librdkafka #3575).
+    InitProducerIdMidTransaction => "init-producer-id-mid-transaction",
+    /// Offsets whose answer is lost count as added to their transaction.
+    LostOffsetsAnswerTakenAsAdded => "lost-offsets-answer-taken-as-added",
+    /// A coordinator that has moved is asked for ever (franz-go 1.10.3).
+    CoordinatorCachedForEver => "coordinator-cached-for-ever",
     /// Aborted ranges are taken in the order of the broker's list, not of their first offsets.
     AbortedFilterByListOrder => "aborted-filter-by-list-order",
     /// An abort marker whose transaction has no data skips the records behind it.

@@ -77,6 +77,12 @@ impl Share {
         self.persistence = Persistence::PossiblyPersisted;
     }
 
+    /// A leak.
+    #[cfg(feature = "plants")]
+    pub(crate) fn plant_keep_memory(&self) {
+        std::mem::forget(Arc::clone(&self.charge));
+    }
+
     /// Splits the range after its first `count` records.
     pub(crate) fn split(mut self, count: u32) -> (Self, Self) {
         let tail = Self {

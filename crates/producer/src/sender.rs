@@ -250,6 +250,8 @@ impl PartitionSender {
     pub fn handle_started(&mut self, id: BatchId) {
         if let Some(stamped) = self.stamped.iter_mut().find(|stamped| stamped.id == id) {
             stamped.mark_started();
+            #[cfg(feature = "plants")]
+            stamped.plant_started();
         }
     }
 

@@ -121,6 +121,18 @@ pub const ROWS: &[Row] = &[
     ),
     row_of(Plant::SplitHalvesShareASequence, &[Check::Lost]),
     row_of(Plant::RetryOvertakenByTheNextBatch, &[Check::Order]),
+    row_of(Plant::AcknowledgedWhenSent, &[Check::Lost]),
+    row_of(Plant::MemoryOfGivenUpBatchKept, &[Check::LeftOver]),
+    row_of(
+        Plant::InitProducerIdMidTransaction,
+        &[Check::Torn, Check::Pipeline],
+    ),
+    row_of(
+        Plant::LostOffsetsAnswerTakenAsAdded,
+        &[Check::Torn, Check::Pipeline],
+    ),
+    // Nothing is lost by it but time.
+    row_of(Plant::CoordinatorCachedForEver, &[Check::Liveness]),
     row_of(Plant::AbortedFilterByListOrder, READING),
     row_of(Plant::AbortMarkerWithoutDataSkipsNextRecords, READING),
     row_of(Plant::PositionIsLastRecordPlusOne, &[Check::Readers]),

@@ -7,6 +7,7 @@ use milena_cluster::{Outcome, ProducerIdentity, SendFailure};
 use milena_wire::ErrorCode;
 
 use super::{BatchId, PartitionSender, ProduceAnswer, SenderFailure, Slot, Stamped};
+use crate::batch::Share;
 use crate::error::{DeliveryErrorKind, Persistence};
 
 impl PartitionSender {
@@ -80,6 +81,22 @@ impl PartitionSender {
             self.sequence.rewind(stamped.base);
             self.slots.insert(1, Slot::from(stamped));
         }
+    }
+}
+
+impl Stamped {
+    /// Sent is as good as written.
+    pub(super) fn plant_started(&self) {
+        if is_planted(Plant::AcknowledgedWhenSent) {
+            self.share.settle(Ok((None, None)));
+        }
+    }
+}
+
+/// The memory of a batch that is given up.
+pub(super) fn keep_memory(share: &Share) {
+    if is_planted(Plant::MemoryOfGivenUpBatchKept) {
+        share.plant_keep_memory();
     }
 }
 

@@ -103,6 +103,8 @@ impl PartitionSender {
     pub(super) fn give_up(&mut self, stamped: &Stamped, kind: DeliveryErrorKind) {
         self.hole = true;
         self.unresolved |= stamped.unsure;
+        #[cfg(feature = "plants")]
+        super::plants::keep_memory(&stamped.share);
         stamped.share.fail(kind, stamped.persistence());
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(feature = "plants")]
+use milena_cluster::plants::{Plant, is_planted};
 use milena_cluster::recovery::{self, Recovery};
 use milena_cluster::{CoordinatorKey, Outcome, ProducerIdentity, SendFailure, TopicPartition};
 use milena_wire::ErrorCode;
@@ -81,6 +83,10 @@ impl TransactionManager {
         match work {
             Work::EndTxn { committing: true } => self.commit_unsure(),
             Work::EndTxn { committing: false } => self.end_unsure(),
+            #[cfg(feature = "plants")]
+            Work::TxnOffsetCommit if is_planted(Plant::LostOffsetsAnswerTakenAsAdded) => {
+                return self.offsets_added();
+            }
             work => self.registration_unsure(work),
         }
         self.coordinator_lost(work);
@@ -91,6 +97,8 @@ impl TransactionManager {
         let Some(open) = self.phase.open_mut() else {
             return;
         };
+        #[cfg(feature = "plants")]
+        open.plant_bump();
         match work {
             Work::AddPartitions => open.partitions.uncertain = true,
             Work::AddOffsets(group) => open.offsets.uncertain = Some(group.clone()),
@@ -106,6 +114,8 @@ impl TransactionManager {
     }
 
     fn identity_answered(&mut self, now: Instant, error: ErrorCode, identity: ProducerIdentity) {
+        #[cfg(feature = "plants")]
+        self.plant_identity_answered(error, identity);
         let Phase::Initializing(ExpectIdentity { first, .. }) = self.phase else {
             return;
         };

@@ -54,6 +54,9 @@ pub(super) struct Open {
     /// A batch of it was acknowledged: only plants want to know.
     #[cfg(feature = "plants")]
     pub(super) acknowledged: bool,
+    /// A new epoch is wanted in the middle: only a plant does so.
+    #[cfg(feature = "plants")]
+    pub(super) bump_now: bool,
 }
 
 /// Partitions on their way into the transaction.
@@ -140,6 +143,8 @@ impl Open {
             clock: now,
             #[cfg(feature = "plants")]
             acknowledged: false,
+            #[cfg(feature = "plants")]
+            bump_now: false,
         }
     }
 

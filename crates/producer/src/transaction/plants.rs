@@ -1,5 +1,6 @@
 //! Bugs of a transaction manager, planted one at a time for the simulation to find: see `milena_cluster::plants`.
 
+use milena_cluster::ProducerIdentity;
 use milena_cluster::plants::{Plant, is_planted};
 use milena_wire::ErrorCode;
 
@@ -16,6 +17,18 @@ impl TransactionManager {
         }
     }
 
+    /// The new epoch that was asked for in the middle of a transaction.
+    pub(super) fn plant_identity_answered(&mut self, error: ErrorCode, identity: ProducerIdentity) {
+        let Some(open) = self.phase.open_mut().filter(|open| open.bump_now) else {
+            return;
+        };
+        if error.is_ok() {
+            open.bump_now = false;
+            open.partitions.registered.clear();
+            self.take_identity(identity, false);
+        }
+    }
+
     /// Nothing was acknowledged, so there is nothing to end.
     pub(super) fn plant_settle(&mut self) {
         if is_planted(Plant::AllFailedTransactionOnTv2NotEnded)
@@ -29,6 +42,11 @@ impl TransactionManager {
 }
 
 impl Open {
+    /// A lost answer, and a new epoch is to make up for it.
+    pub(super) fn plant_bump(&mut self) {
+        self.bump_now |= is_planted(Plant::InitProducerIdMidTransaction);
+    }
+
     /// One failure, and what was registered before it is forgotten too.
     pub(super) fn plant_forget_partitions(&mut self) {
         if is_planted(Plant::AddedPartitionsDroppedByLaterFailure) {

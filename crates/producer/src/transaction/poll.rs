@@ -76,6 +76,8 @@ impl TransactionManager {
     /// What is to be asked for, by priority, each with the time before which it must wait.
     fn work(&self) -> Vec<(Work, Option<Instant>)> {
         match &self.phase {
+            #[cfg(feature = "plants")]
+            Phase::InTransaction(open) if open.bump_now => vec![(Work::Identity, None)],
             Phase::Initializing(expect) => vec![(Work::Identity, expect.retry.not_before())],
             Phase::InTransaction(open) => open.outstanding().collect(),
             Phase::Committing { open, commit } => {
@@ -115,6 +117,10 @@ impl TransactionManager {
                     identity
                 };
                 Request::InitProducerId { expected }
+            }
+            #[cfg(feature = "plants")]
+            (Work::Identity, Phase::InTransaction(_)) => {
+                Request::InitProducerId { expected: identity }
             }
             (Work::Fence, Phase::Aborting { abort, .. }) => {
                 let expected = if abort.successor {

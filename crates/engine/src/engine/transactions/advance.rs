@@ -85,6 +85,8 @@ impl Engine {
                     core.abandon(now, &mut self.router);
                 }
             }
+            #[cfg(feature = "plants")]
+            Event::CoordinatorLost(..) if is_planted(Plant::CoordinatorCachedForEver) => {}
             Event::CoordinatorLost(key, node) => {
                 if let Some(node) = node.or(transaction.node) {
                     self.coordinators.invalidate(&key, node);
