@@ -81,7 +81,6 @@ pub(crate) async fn main(arguments: &[String]) -> Result<()> {
         topic: INPUT.to_owned(),
         partitions: SHAPE.input_partitions,
         beforehand: 4_000,
-        records_per_second: 400,
     };
     let feed = Feed::start(cluster.bootstrap(), feed).await?;
     let mut run = Run {

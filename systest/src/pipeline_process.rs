@@ -15,6 +15,8 @@ use crate::options::Options;
 
 /// How long a pipeline that can go on waits before it does.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// After so long without an orderly end it ends anyway.
+const END_MAX: Duration = Duration::from_secs(120);
 /// The exit status of an instance that a newer one has fenced.
 pub(crate) const EXIT_FENCED: u8 = 3;
 
@@ -125,6 +127,9 @@ pub(crate) async fn main(arguments: &[String]) -> Result<u8> {
     std::thread::spawn(move || {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         stop.stop();
+        // Whoever started it may be gone, and the cluster too: then there is nothing to end in order.
+        std::thread::sleep(END_MAX);
+        std::process::exit(1);
     });
     process.work(&mut pipeline).await
 }

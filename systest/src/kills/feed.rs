@@ -9,8 +9,11 @@ use tokio::task::JoinHandle;
 
 use crate::failure::{Context, Result};
 
-/// How often a handful of records is written.
-const TICK: Duration = Duration::from_millis(20);
+/// How often a burst is written.
+const TICK: Duration = Duration::from_millis(200);
+/// Records of a burst, all to one partition: they become one batch, and so one step of the pipeline, which would not keep up
+/// with a handful of records a step.
+const BURST: u64 = 40;
 
 /// The writer, at work until it is told to end.
 #[derive(Debug)]
@@ -27,7 +30,6 @@ pub(super) struct FeedPlan {
     pub(super) partitions: i32,
     /// Records written before the feed counts as started.
     pub(super) beforehand: u64,
-    pub(super) records_per_second: u64,
 }
 
 impl Feed {
@@ -81,21 +83,20 @@ struct Writer {
 
 impl Writer {
     async fn run(&mut self, ended: &AtomicBool) -> Result<()> {
-        let ticks_per_second = 1_000 / TICK.as_millis() as u64;
         let mut ticks = tokio::time::interval(TICK);
         while !ended.load(Ordering::Relaxed) {
             ticks.tick().await;
-            self.write(self.plan.records_per_second / ticks_per_second)
-                .await?;
+            self.write(BURST).await?;
         }
         Ok(())
     }
 
-    /// Writes records round the partitions, and waits until they are acknowledged.
+    /// Writes records, burst by burst round the partitions, and waits until they are acknowledged.
     async fn write(&mut self, count: u64) -> Result<()> {
         let mut deliveries: Vec<Delivery> = Vec::new();
         for _ in 0..count {
-            let partition = (self.next % u64::from(self.plan.partitions.unsigned_abs())) as i32;
+            let burst = self.next / BURST;
+            let partition = (burst % u64::from(self.plan.partitions.unsigned_abs())) as i32;
             let value = self.next.to_string();
             let record = Record::to(&self.plan.topic)
                 .partition(partition)
