@@ -85,7 +85,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// The most records of a step. Default 500.
+    /// The most records of a step. Default 500. A step never spans two batches of the log: of a topic that was written record
+    /// by record it has one, and a handler that waits for each delivery then waits once a record.
     #[must_use]
     pub fn step_records_max(mut self, records: usize) -> Self {
         self.settings.step_records_max = records.max(1);
