@@ -141,7 +141,7 @@ fn print_verdict(verdict: &Verdict) {
     );
     print!("{}", verdict.complaints);
     for errors in run.copiers.iter().flat_map(|copier| &copier.errors) {
-        println!("    a copier that was to finish said: {errors}");
+        println!("    a copier that ended before it had finished said: {errors}");
     }
 }
 
@@ -253,5 +253,8 @@ impl Options {
 /// The program that is built beside this one.
 fn beside_this() -> Result<PathBuf> {
     let own = env::current_exe()?;
-    Ok(own.parent().unwrap_or(Path::new(".")).join("milena"))
+    Ok(own
+        .parent()
+        .unwrap_or_else(|| Path::new("."))
+        .join("milena"))
 }

@@ -174,7 +174,7 @@ fn check_reader(evidence: &Evidence, complaints: &mut Complaints) {
             continue;
         }
         let place = seen.iter().zip(output).position(|(a, b)| a != b);
-        let place = place.unwrap_or(seen.len().min(output.len()));
+        let place = place.unwrap_or_else(|| seen.len().min(output.len()));
         let text = format!(
             "partition {partition}: {} instead of {} records, the first difference is {:?} instead of {:?}",
             seen.len(),

@@ -95,7 +95,8 @@ impl Copier {
         };
         if let Some(incarnation) = ended(&process, fate) {
             self.before += process.progress();
-            if fate == Fate::Finish && !has_finished(&incarnation) {
+            let may_fail = !matches!(fate, Fate::Finish | Fate::MayBeFenced);
+            if !may_fail && !has_finished(&incarnation) {
                 self.errors.push(process.errors());
             }
             self.incarnations.push(incarnation);
@@ -173,7 +174,13 @@ impl Copier {
             self.before += first.progress();
             self.incarnations.push(incarnation);
         }
-        self.running = Some((second, Fate::Finish));
+        // A first instance that wakes up with a batch unresolved asks for a new epoch, and brokers abort the newer instance's
+        // open transaction for it before they look at the epoch it asked with. The newer one then has to be started again.
+        let fate = match pause {
+            Some(_) => Fate::MayBeFenced,
+            None => Fate::Finish,
+        };
+        self.running = Some((second, fate));
         Ok(true)
     }
 }

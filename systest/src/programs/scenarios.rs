@@ -1,5 +1,8 @@
 //! The scenarios: first those of the short form, in which faults of a kind come together, then one for each fault alone.
 
+mod alone;
+mod together;
+
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -36,308 +39,11 @@ const TIGHT: [&str; 4] = [
 /// All scenarios of a run.
 pub(crate) fn all(wish: Wish) -> Vec<Scenario> {
     let mut rng = Rng::with_seed(wish.seed);
-    let mut scenarios = together(wish, &mut rng);
-    scenarios.extend(alone(wish, &mut rng));
+    let mut scenarios = together::scenarios(wish, &mut rng);
+    scenarios.extend(alone::scenarios(wish, &mut rng));
     if wish.short {
         scenarios.retain(|scenario| scenario.short);
     }
-    scenarios
-}
-
-/// Several faults of a kind in one run each.
-fn together(wish: Wish, rng: &mut Rng) -> Vec<Scenario> {
-    let mut answers = vec![lost_answer(ApiKey::INIT_PRODUCER_ID, 0, Which::First)];
-    for api in transactional(wish) {
-        answers.push(lost_answer(api, 100, Which::Every(rng.u64(5..9))));
-        answers.push(requests(
-            "request-lost",
-            api,
-            100,
-            Which::Every(rng.u64(9..14)),
-            &[RelayAction::LoseRequest],
-        ));
-    }
-    answers.extend([
-        lost_answer(ApiKey::PRODUCE, 100, Which::Every(rng.u64(30..50))),
-        requests(
-            "request-lost",
-            ApiKey::PRODUCE,
-            150,
-            Which::Every(rng.u64(50..70)),
-            &[RelayAction::LoseRequest],
-        ),
-        requests(
-            "cut-request",
-            ApiKey::PRODUCE,
-            200,
-            Which::Every(rng.u64(60..80)),
-            &[RelayAction::CutNow],
-        ),
-        requests(
-            "cut-answer",
-            ApiKey::PRODUCE,
-            200,
-            Which::Every(rng.u64(60..80)),
-            &[RelayAction::CutAnswer],
-        ),
-        requests(
-            "cut-answer",
-            ApiKey::FETCH,
-            200,
-            Which::Every(rng.u64(30..50)),
-            &[RelayAction::CutAnswer],
-        ),
-        requests(
-            "duplicate",
-            ApiKey::PRODUCE,
-            250,
-            Which::Every(rng.u64(20..30)),
-            &[RelayAction::Duplicate],
-        ),
-        requests(
-            "delay",
-            ApiKey::PRODUCE,
-            300,
-            Which::Every(rng.u64(20..30)),
-            &[RelayAction::Delay(ms(rng.u64(50..300)))],
-        ),
-    ]);
-    let mut late = late_each(ApiKey::PRODUCE, rng, 100, 150);
-    late.extend(late_each(ApiKey::END_TXN, rng, 10, 16));
-    let black_hole = Duration::from_secs(if wish.short { 8 } else { 20 });
-    let network = vec![
-        path(200, node(rng), RelayPath::BlackHole, black_hole),
-        path(400, node(rng), RelayPath::Refused, secs(3)),
-        all_paths(550, throttled(), secs(3)),
-        strike(700, Fault::CutAll),
-        all_paths(800, RelayPath::Refused, secs(2)),
-    ];
-    let brokers = vec![
-        strike(
-            150,
-            Fault::PauseNode {
-                node: node(rng),
-                lasting: secs(5),
-            },
-        ),
-        strike(
-            400,
-            Fault::KillNode {
-                node: node(rng),
-                down: secs(2),
-            },
-        ),
-    ];
-    let all_brokers = vec![
-        strike(300, Fault::PauseAll { lasting: secs(10) }),
-        strike(600, Fault::KillAll),
-    ];
-    let program = vec![
-        strike(150, Fault::KillCopiers),
-        strike(300, Fault::PausePrograms { lasting: secs(2) }),
-        strike(500, Fault::KillCopiers),
-        strike(650, Fault::PausePrograms { lasting: secs(14) }),
-        strike(850, Fault::KillCopiers),
-    ];
-    let mut scenarios = vec![
-        scenario(wish, rng, "answers", For::Both, answers),
-        scenario(wish, rng, "late", For::Both, late),
-        scenario(wish, rng, "network", For::Both, network),
-        scenario(wish, rng, "brokers", For::Both, brokers),
-        scenario(wish, rng, "all-brokers", For::Both, all_brokers),
-        scenario(wish, rng, "program", For::Both, program),
-        outage(wish, rng, "outage", RelayPath::Refused),
-        scenario(
-            wish,
-            rng,
-            "fenced",
-            For::Copier,
-            vec![strike(300, Fault::SecondCopier { pause: None })],
-        ),
-        scenario(
-            wish,
-            rng,
-            "fenced-while-paused",
-            For::Copier,
-            vec![strike(
-                300,
-                Fault::SecondCopier {
-                    pause: Some(secs(3)),
-                },
-            )],
-        ),
-        scenario(
-            wish,
-            rng,
-            "terminated",
-            For::Both,
-            vec![strike(500, Fault::Terminate)],
-        ),
-    ];
-    for scenario in &mut scenarios {
-        scenario.short = true;
-        // In one of them, what is left is also read by `milena consume`, with aborted records in between.
-        scenario.consume = scenario.name == "answers";
-    }
-    scenarios
-}
-
-/// One fault in each run.
-fn alone(wish: Wish, rng: &mut Rng) -> Vec<Scenario> {
-    let mut list: Vec<(String, For, Vec<Strike>)> = Vec::new();
-    let mut add = |name: &str, programs, strikes| list.push((name.to_owned(), programs, strikes));
-    for api in transactional(wish).into_iter().chain([ApiKey::PRODUCE]) {
-        let programs = if api == ApiKey::PRODUCE {
-            For::Both
-        } else {
-            For::Copier
-        };
-        let every = if api == ApiKey::PRODUCE { 20 } else { 4 };
-        let name = |what: &str| format!("{what}-{}", api_name(api));
-        add(
-            &name("answers-lost"),
-            programs,
-            vec![lost_answer(api, 0, Which::Every(every))],
-        );
-        add(
-            &name("requests-lost"),
-            programs,
-            vec![requests(
-                "request-lost",
-                api,
-                0,
-                Which::Every(every),
-                &[RelayAction::LoseRequest],
-            )],
-        );
-        add(
-            &name("duplicates"),
-            programs,
-            vec![requests(
-                "duplicate",
-                api,
-                0,
-                Which::Every(2),
-                &[RelayAction::Duplicate],
-            )],
-        );
-        let delay = RelayAction::DelayRequest(ms(rng.u64(100..400)));
-        add(
-            &name("delays"),
-            programs,
-            vec![requests("delay", api, 0, Which::Every(every), &[delay])],
-        );
-    }
-    add(
-        "answers-lost-init",
-        For::Both,
-        vec![lost_answer(ApiKey::INIT_PRODUCER_ID, 0, Which::First)],
-    );
-    add(
-        "late-produce",
-        For::Both,
-        late_each(ApiKey::PRODUCE, rng, 60, 100),
-    );
-    add(
-        "late-end-txn",
-        For::Copier,
-        late_each(ApiKey::END_TXN, rng, 5, 9),
-    );
-    let any = |label: &str, every, action| strike(0, any_request(label, every, action));
-    add(
-        "cut-requests",
-        For::Both,
-        vec![any("cut-request", rng.u64(20..40), RelayAction::CutNow)],
-    );
-    add(
-        "cut-answers",
-        For::Both,
-        vec![any("cut-answer", rng.u64(20..40), RelayAction::CutAnswer)],
-    );
-    add(
-        "swallowed",
-        For::Both,
-        vec![any("swallowed", rng.u64(300..500), RelayAction::Swallow)],
-    );
-    add(
-        "cut-all",
-        For::Both,
-        [200, 400, 600, 800]
-            .map(|at| strike(at, Fault::CutAll))
-            .into(),
-    );
-    add(
-        "black-hole",
-        For::Both,
-        vec![path(300, node(rng), RelayPath::BlackHole, secs(20))],
-    );
-    add(
-        "throttled",
-        For::Both,
-        vec![all_paths(300, throttled(), secs(10))],
-    );
-    add(
-        "refused",
-        For::Both,
-        vec![
-            path(300, node(rng), RelayPath::Refused, secs(8)),
-            all_paths(600, RelayPath::Refused, secs(6)),
-        ],
-    );
-    let kill = |at, node| {
-        strike(
-            at,
-            Fault::KillNode {
-                node,
-                down: secs(4),
-            },
-        )
-    };
-    add(
-        "each-broker-killed",
-        For::Both,
-        vec![kill(200, 1), kill(400, 2), kill(600, 3)],
-    );
-    let pause = |at, node| {
-        strike(
-            at,
-            Fault::PauseNode {
-                node,
-                lasting: secs(8),
-            },
-        )
-    };
-    add(
-        "each-broker-paused",
-        For::Both,
-        vec![pause(200, 1), pause(400, 2), pause(600, 3)],
-    );
-    add(
-        "all-paused",
-        For::Both,
-        vec![strike(500, Fault::PauseAll { lasting: secs(10) })],
-    );
-    add("all-killed", For::Both, vec![strike(500, Fault::KillAll)]);
-    let kills = [100, 250, 400, 550, 700, 850].map(|at| strike(at, Fault::KillCopiers));
-    add("program-killed", For::Copier, kills.into());
-    add(
-        "program-paused",
-        For::Both,
-        vec![strike(300, Fault::PausePrograms { lasting: secs(4) })],
-    );
-    add(
-        "paused-too-long",
-        For::Copier,
-        vec![strike(300, Fault::PausePrograms { lasting: secs(16) })],
-    );
-    let mut scenarios: Vec<Scenario> = list
-        .into_iter()
-        .map(|(name, programs, strikes)| scenario(wish, rng, &name, programs, strikes))
-        .collect();
-    scenarios.push(outage(wish, rng, "outage-black-hole", RelayPath::BlackHole));
-    let mut consume = scenario(wish, rng, "consume", For::Producer, vec![]);
-    consume.consume = true;
-    scenarios.push(consume);
     scenarios
 }
 
@@ -470,15 +176,18 @@ fn late_each(api: ApiKey, rng: &mut Rng, from: u64, to: u64) -> Vec<Strike> {
         ("again", RelayAction::LoseAnswer),
     ];
     let mut strikes = Vec::new();
-    let mut every = rng.u64(from..to);
-    for (label, action) in first {
+    // Neighbours seldom meet at one request, of which only one copy would be kept.
+    for (every, (label, action)) in (rng.u64(from..to)..).zip(first) {
         let resent = RelayAction::ResendAfter {
             requests: rng.u64(1..5),
         };
-        let which = Which::Every(every);
-        // Neighbours seldom meet at one request, of which only one copy would be kept.
-        every += 1;
-        strikes.push(requests(label, api, 0, which, &[action, resent]));
+        strikes.push(requests(
+            label,
+            api,
+            0,
+            Which::Every(every),
+            &[action, resent],
+        ));
     }
     strikes
 }
