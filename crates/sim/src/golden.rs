@@ -119,7 +119,7 @@ impl Script {
     fn plan(&self) -> Plan {
         let mut rng = fastrand::Rng::with_seed(self.seed);
         let plan = Plan::new(&mut rng);
-        let latency = Duration::from_micros(100);
+        let (weather, marker_delay) = weather(self.seed, &mut rng);
         Plan {
             protocol: self.protocol,
             broker: BrokerConfig {
@@ -128,16 +128,11 @@ impl Script {
                     Protocol::New | Protocol::Raised => Emulate::V4_3,
                 },
                 transaction_version: if self.protocol == Protocol::New { 2 } else { 0 },
-                marker_delay: Duration::from_millis(2),
+                marker_delay,
                 message_bytes_max: 1 << 20,
                 ..plan.broker
             },
-            weather: Weather {
-                latency_min: latency,
-                latency_max: latency,
-                fragments: 0.0,
-                connect_failures: 0.0,
-            },
+            weather,
             blows: Vec::new(),
             calm_at: Duration::ZERO,
             request_timeout: REQUEST_TIMEOUT,
@@ -145,6 +140,24 @@ impl Script {
             ..plan
         }
     }
+}
+
+/// The first seed has a network without moods. The others have some of their own, and other times between an EndTxn and its
+/// markers: other futures wait at other places.
+fn weather(seed: u64, rng: &mut fastrand::Rng) -> (Weather, Duration) {
+    let mut weather = Weather {
+        latency_min: Duration::from_micros(100),
+        latency_max: Duration::from_micros(100),
+        fragments: 0.0,
+        connect_failures: 0.0,
+    };
+    if seed == 1 {
+        return (weather, Duration::from_millis(2));
+    }
+    weather.latency_max = Duration::from_micros(rng.u64(100..3_000));
+    weather.fragments = [0.0, 0.05, 0.3][rng.usize(0..3)];
+    let marker_delay = [0, 1, 5, 30][rng.usize(0..4)];
+    (weather, Duration::from_millis(marker_delay))
 }
 
 struct Run<'s> {
@@ -186,7 +199,12 @@ impl<'s> Run<'s> {
         }
         let watch = Watch::new(script.cuts.clone());
         let mut app = App::new(shared, plan, ledger, Arc::default(), rng.u64(..));
-        let (writing, piping, reading) = (app.client(), app.client(), app.client());
+        let writing = app.client();
+        let (piping, reading) = if script.seed.is_multiple_of(2) {
+            (writing.clone(), writing.clone())
+        } else {
+            (app.client(), app.client())
+        };
         let mut hands = Hands {
             app,
             watch: Arc::clone(&watch),

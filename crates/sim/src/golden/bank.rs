@@ -164,7 +164,14 @@ async fn attempt(
     let came = commit(hands, transaction, entry).await?;
     let ending = match came {
         Some(ending) => ending,
-        None => resolve(hands, producer).await?,
+        None => {
+            let told = resolve(hands, producer).await?;
+            if hands.manners.takes_dropped_for_aborted {
+                Ending::Aborted("says a script that does not listen".to_owned())
+            } else {
+                told
+            }
+        }
     };
     let committed = ending == Ending::Committed;
     hands.app.ledger().transactions[entry].ending = ending;
