@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use milena::{
-    Advice, BeginError, Client, CommitError, GroupMetadata, OffsetsError, Record, SendError,
-    Transaction, TransactionOutcome, TransactionalProducer,
+    Advice, BeginError, Client, CommitError, Delivery, GroupMetadata, OffsetsError, Record,
+    SendError, Transaction, TransactionOutcome, TransactionalProducer,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -187,11 +187,16 @@ impl Copier<'_> {
             Err(error) => return Err(broken(&error)),
         };
         match fill(&transaction, self.args, chunk, watch).await {
-            Ok(true) if commit => {}
-            Ok(_) => {
+            Ok(Some(_last)) if commit => {}
+            Ok(last) => {
+                // Half of the aborts come when everything is in the log, the others while it is still on its way there.
+                let settled = match last.filter(|_| self.rng.bool()) {
+                    Some(last) => watch.until_stopped(last).await.map(drop),
+                    None => Ok(()),
+                };
                 // However it ends, nothing of it will be committed; begin waits for it, and says if there is no going on.
-                let _ = watch.until_stopped(transaction.abort()).await?;
-                return Ok(Outcome::Aborted);
+                let _ = watch.finish(transaction.abort()).await?;
+                return settled.map(|()| Outcome::Aborted);
             }
             Err(ended) => {
                 let _ = timeout(ABORT_GRACE, transaction.abort()).await;
@@ -236,13 +241,15 @@ impl Copier<'_> {
     }
 }
 
-/// Puts the records and the position after them into the transaction. False if it can only be aborted.
+/// Puts the records and the position after them into the transaction; the acknowledgement of the last record, unless it can
+/// only be aborted.
 async fn fill(
     transaction: &Transaction<'_>,
     args: &TransactionalCopierArgs,
     chunk: &Chunk,
     watch: &mut Watch,
-) -> Result<bool, Ended> {
+) -> Result<Option<Delivery>, Ended> {
+    let mut last = None;
     for record in chunk.records() {
         let mut copy = Record::to(&args.output_topic)
             .partition(args.input_partition)
@@ -260,24 +267,24 @@ async fn fill(
         }
         // The commit sees to it that each of them was acknowledged.
         match watch.until_stopped(transaction.send(copy)).await? {
-            Ok(_delivery) => {}
+            Ok(delivery) => last = Some(delivery),
             Err(error @ (SendError::TooLarge { .. } | SendError::Closed)) => {
                 return Err(broken(&error));
             }
             Err(error) => {
                 crate::output::complain(&error.to_string());
-                return Ok(false);
+                return Ok(None);
             }
         }
     }
     let group = GroupMetadata::assigned(&args.consumer_group);
     let offsets = transaction.send_offsets(group, [chunk.position()]);
     match watch.until_stopped(offsets).await? {
-        Ok(()) => Ok(true),
+        Ok(()) => Ok(last),
         Err(error @ (OffsetsError::Fatal(_) | OffsetsError::Closed)) => Err(broken(&error)),
         Err(error) => {
             crate::output::complain(&error.to_string());
-            Ok(false)
+            Ok(None)
         }
     }
 }

@@ -91,8 +91,8 @@ fn done(ended: &Ended, records: i64) {
 }
 
 fn through_faults(transaction_version: i16) {
-    let cluster = ready(transaction_version, 2_000);
-    let rules = cluster.with(|broker| {
+    let cluster = ready(transaction_version, 1_500);
+    cluster.with(|broker| {
         let end = || Rule::on(ApiKey::END_TXN);
         let produce = || Rule::on(ApiKey::PRODUCE).topic("out");
         let offsets = || Rule::on(ApiKey::TXN_OFFSET_COMMIT);
@@ -107,7 +107,7 @@ fn through_faults(transaction_version: i16) {
                 end().after(12, 2),
                 Action::Duplicate(Duration::from_millis(60)),
             ),
-            (end().nth(16), Action::ApplyThenIgnore),
+            (end().nth(9), Action::ApplyThenIgnore),
             (produce().after(4, 3), Action::ApplyThenDrop),
             (
                 produce().after(12, 2),
@@ -127,16 +127,17 @@ fn through_faults(transaction_version: i16) {
     let mut arguments = arguments(&addresses, &config, "in", "out");
     arguments.extend(["--transaction-size", "100", "--enable-random-aborts"]);
     let ended = Program::start(&arguments).wait();
-    done(&ended, 2_000);
+    done(&ended, 1_500);
     exactly_copied(&cluster, "in", "out");
-    for rule in rules {
-        assert!(
-            cluster.with(|broker| broker.faults().fired(rule)) > 0,
-            "{rule:?}"
-        );
-    }
-    let batches = cluster.with(|broker| broker.log("out", 0).expect("there").batches().len());
-    assert!(batches > 60, "several batches a transaction: {batches}");
+    all_fired(&cluster);
+    let batches = cluster.with(|broker| {
+        let log = broker.log("out", 0).expect("there");
+        log.batches().filter(|batch| !batch.is_control()).count()
+    });
+    assert!(
+        batches >= 2 * 15,
+        "several batches a transaction: {batches}"
+    );
 }
 
 #[test]
@@ -151,11 +152,11 @@ fn the_same_on_brokers_of_the_older_transactions() {
 
 #[test]
 fn killed_again_and_again_it_copies_each_record_once() {
-    let cluster = ready(2, 3_000);
+    let cluster = ready(2, 1_500);
     let config = Config::new("copier-killed", QUICK);
     let addresses = cluster.addresses().join(",");
     let mut arguments = arguments(&addresses, &config, "in", "out");
-    arguments.extend(["--transaction-size", "50", "--enable-random-aborts"]);
+    arguments.extend(["--transaction-size", "30", "--enable-random-aborts"]);
     // Slow enough to be struck in mid-transaction.
     cluster.with(|broker| {
         let slow = Rule::on(ApiKey::TXN_OFFSET_COMMIT).always();
@@ -188,26 +189,26 @@ fn killed_again_and_again_it_copies_each_record_once() {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(is_done(ended.lines.last().expect("lines")));
     let total = number(ended.lines.last().expect("lines"), "totalProcessed");
-    assert!(total < 3_000, "the others have done something, too");
+    assert!(total < 1_500, "the others have done something, too");
     exactly_copied(&cluster, "in", "out");
 }
 
 #[test]
 fn an_input_that_ends_in_aborted_records_and_markers_has_an_end() {
-    let cluster = ready(2, 300);
+    let cluster = ready(2, 600);
     create(&cluster, "copy", 1);
     let config = Config::new("copier-gaps", QUICK);
     let addresses = cluster.addresses().join(",");
     let mut first = arguments(&addresses, &config, "in", "out");
     first.extend(["--transaction-size", "20", "--enable-random-aborts"]);
-    done(&Program::start(&first).wait(), 300);
+    done(&Program::start(&first).wait(), 600);
     let hidden = cluster.with(|broker| {
         let log = broker.log("out", 0).expect("there");
-        log.high_watermark() - 300
+        log.high_watermark() - 600
     });
-    assert!(hidden > 15, "markers at least: {hidden}");
+    assert!(hidden > 30, "markers, and aborted records: {hidden}");
     let second = arguments(&addresses, &config, "out", "copy");
-    done(&Program::start(&second).wait(), 300);
+    done(&Program::start(&second).wait(), 600);
     exactly_copied(&cluster, "out", "copy");
     // Nothing is left: it says so at once.
     done(&Program::start(&second).wait(), 0);

@@ -3,18 +3,28 @@
 use std::time::Duration;
 
 use milena_testbroker::relay::ApiKey;
-use milena_testbroker::{Action, HoldId, Rule, TransactionState};
+use milena_testbroker::{Action, HoldId, Rule, TestBroker, TransactionState};
 
 use crate::copier::{QUICK, arguments, exactly_copied, is_done, ready};
 use crate::support::*;
 
+/// Each transaction stays open for a while, so that it can be struck there.
+fn slow_down(cluster: &TestBroker) {
+    cluster.with(|broker| {
+        let slow = Rule::on(ApiKey::TXN_OFFSET_COMMIT).always();
+        let delay = Action::DelayAnswer(Duration::from_millis(15));
+        broker.faults().add(slow, delay)
+    });
+}
+
 #[test]
 fn fenced_it_fails_and_says_nothing_more() {
-    let cluster = ready(2, 4_000);
+    let cluster = ready(2, 1_000);
     let config = Config::new("copier-fenced", QUICK);
     let addresses = cluster.addresses().join(",");
     let mut arguments = arguments(&addresses, &config, "in", "out");
     arguments.extend(["--transaction-size", "20"]);
+    slow_down(&cluster);
     let older = Program::start(&arguments);
     eventually("a commit", || {
         (older.count(|line| number(line, "totalProcessed") > 0) > 0).then_some(())
@@ -37,11 +47,12 @@ fn fenced_it_fails_and_says_nothing_more() {
 
 #[test]
 fn asked_to_end_it_leaves_no_transaction_open() {
-    let cluster = ready(2, 4_000);
+    let cluster = ready(2, 1_000);
     let config = Config::new("copier-term", QUICK);
     let addresses = cluster.addresses().join(",");
     let mut arguments = arguments(&addresses, &config, "in", "out");
     arguments.extend(["--transaction-size", "20"]);
+    slow_down(&cluster);
     for _ in 0..2 {
         let program = Program::start(&arguments);
         eventually("a commit", || {
@@ -90,6 +101,34 @@ fn while_a_commit_is_not_answered_it_shows_that_it_lives() {
 }
 
 #[test]
+fn a_commit_whose_answer_outlasts_its_deadline_is_settled_before_anything_else() {
+    for version in [2, 0] {
+        let cluster = ready(version, 100);
+        let name = format!("copier-unknown-{version}");
+        let config = Config::new(&name, "request.timeout.ms=20000\nmax.block.ms=400\n");
+        let held = cluster.with(|broker| {
+            let second = Rule::on(ApiKey::END_TXN).nth(2);
+            broker.faults().add(second, Action::HoldAnswer(HoldId(1)))
+        });
+        let addresses = cluster.addresses().join(",");
+        let mut arguments = arguments(&addresses, &config, "in", "out");
+        arguments.extend(["--transaction-size", "40"]);
+        let program = Program::start(&arguments);
+        eventually("the held commit", || {
+            (cluster.with(|broker| broker.faults().fired(held)) > 0).then_some(())
+        });
+        pause(1_300);
+        assert_eq!(program.count(|line| number(line, "totalProcessed") > 40), 0);
+        cluster.with(|broker| broker.release(HoldId(1)));
+        let ended = program.wait();
+        let last = ended.lines.last().expect("lines");
+        assert!(is_done(last), "{last}: {}", ended.stderr);
+        assert_eq!(number(last, "totalProcessed"), 100);
+        exactly_copied(&cluster, "in", "out");
+    }
+}
+
+#[test]
 fn paused_for_longer_than_its_transaction_may_be_open_it_ends_and_the_next_one_goes_on() {
     let cluster = ready(2, 400);
     let config = Config::new("copier-paused", QUICK);
@@ -101,11 +140,7 @@ fn paused_for_longer_than_its_transaction_may_be_open_it_ends_and_the_next_one_g
         .expect("given");
     arguments[timeout] = "600";
     arguments.extend(["--transaction-size", "20"]);
-    cluster.with(|broker| {
-        let slow = Rule::on(ApiKey::TXN_OFFSET_COMMIT).always();
-        let delay = Action::DelayAnswer(Duration::from_millis(25));
-        broker.faults().add(slow, delay)
-    });
+    slow_down(&cluster);
     let mut program = Program::start(&arguments);
     for _ in 0..2 {
         eventually("an open transaction of its own", || {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 /// Nothing that is waited for here takes as long.
-pub(crate) const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(90);
 
 pub(crate) fn cluster(transaction_version: i16) -> TestBroker {
     TestBroker::builder()
@@ -291,4 +291,10 @@ impl Told {
         );
         told
     }
+}
+
+/// Every fault has happened, or the test has tested nothing.
+pub(crate) fn all_fired(cluster: &TestBroker) {
+    let unfired = cluster.with(|broker| broker.faults().unfired());
+    assert!(unfired.is_empty(), "{unfired:?}");
 }

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::progress::Progress;
 use crate::failure::Failure;
@@ -39,6 +39,8 @@ pub(super) struct Watch {
     lines: Lines,
     pub(super) progress: Progress,
     stop: Stop,
+    /// When it was heard. All that is finished after it shares one grace.
+    stopped: Option<Instant>,
     next_sign: Pin<Box<Sleep>>,
     every: Duration,
 }
@@ -49,6 +51,7 @@ impl Watch {
             lines,
             progress,
             stop,
+            stopped: None,
             next_sign: Box::pin(sleep(SIGN_OF_LIFE_AT_START)),
             every: SIGN_OF_LIFE_AT_START,
         }
@@ -88,7 +91,8 @@ impl Watch {
                 return Poll::Ready(Ok(output));
             }
             if self.stop.poll(cx) {
-                let over = over.get_or_insert_with(|| Box::pin(sleep(grace)));
+                let stopped = *self.stopped.get_or_insert_with(Instant::now);
+                let over = over.get_or_insert_with(|| Box::pin(sleep_until(stopped + grace)));
                 if grace.is_zero() || over.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Err(Ended::Stopped));
                 }
@@ -107,5 +111,79 @@ impl Watch {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Written {
+        fn lines(&self) -> usize {
+            let bytes = self.0.lock().expect("no panic");
+            bytes.iter().filter(|byte| **byte == b'\n').count()
+        }
+    }
+
+    fn watch(written: &Written, stop: impl Future<Output = ()> + 'static) -> Watch {
+        let progress = Progress::new("copy", -1);
+        Watch::new(
+            Lines::to(Box::new(written.clone())),
+            progress,
+            Stop::new(stop),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_wait_shows_signs_of_life() {
+        let written = Written::default();
+        let mut watch = watch(&written, pending());
+        let waited = watch.until_stopped(sleep(Duration::from_secs(25))).await;
+        waited.expect("nobody asked for the end");
+        assert_eq!(written.lines(), 2, "while it starts, few");
+        watch.start(5);
+        let waited = watch
+            .until_stopped(sleep(Duration::from_millis(1_100)))
+            .await;
+        waited.expect("nobody asked for the end");
+        assert_eq!(written.lines(), 2 + 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn asked_to_end_it_drops_what_may_be_dropped_at_once() {
+        let asked = sleep(Duration::from_secs(1));
+        let mut watch = watch(&Written::default(), asked);
+        let begun = Instant::now();
+        let ended = watch.until_stopped(pending::<()>()).await;
+        assert!(matches!(ended, Err(Ended::Stopped)));
+        assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn asked_to_end_it_finishes_what_should_be_finished_within_one_grace() {
+        let asked = sleep(Duration::from_secs(1));
+        let mut watch = watch(&Written::default(), asked);
+        let begun = Instant::now();
+        let commit = watch.finish(sleep(Duration::from_secs(15))).await;
+        commit.expect("the grace is longer");
+        let resolve = watch.finish(pending::<()>()).await;
+        assert!(matches!(resolve, Err(Ended::Stopped)));
+        assert_eq!(begun.elapsed(), Duration::from_secs(1) + GRACE);
     }
 }
