@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use milena_testbroker::relay::{ApiKey, Relay};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::process::Process;
@@ -141,13 +142,18 @@ impl Copier {
         }
     }
 
-    /// Starts a second instance with the same id, and waits until the first has noticed.
-    pub(crate) async fn second(&mut self, pause: Option<Duration>) -> Result<bool> {
+    /// Starts a second instance with the same id, and waits until the first has noticed. How many identities were asked for
+    /// between the moment when both ran and the end of the first; `None` if there was no first to be fenced.
+    pub(crate) async fn second(
+        &mut self,
+        pause: Option<Duration>,
+        relay: &Relay,
+    ) -> Result<Option<u64>> {
         let Some((first, _)) = self.running.take() else {
-            return Ok(false);
+            return Ok(None);
         };
         if pause.is_some() && !first.signal("STOP") {
-            return Ok(false);
+            return Ok(None);
         }
         let second = self.wish.start()?;
         // It has the id once it has copied something.
@@ -157,8 +163,11 @@ impl Copier {
             }
         };
         let _ = timeout(FENCED_WITHIN, copying).await;
+        let asked = || relay.requests(ApiKey::INIT_PRODUCER_ID);
+        let mut before = asked();
         if let Some(pause) = pause {
             sleep(pause).await;
+            before = asked();
             first.signal("CONT");
         }
         let noticing = async {
@@ -181,7 +190,7 @@ impl Copier {
             None => Fate::Finish,
         };
         self.running = Some((second, fate));
-        Ok(true)
+        Ok(Some(asked() - before))
     }
 }
 

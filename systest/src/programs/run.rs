@@ -286,10 +286,7 @@ impl Run<'_> {
                 let producer = producer.is_some_and(|process| process.signal("TERM"));
                 self.end_copiers("TERM", Fate::Terminated) || producer
             }
-            Fault::SecondCopier { pause } => match self.finished.copiers.first_mut() {
-                Some(copier) => copier.second(*pause).await?,
-                None => false,
-            },
+            Fault::SecondCopier { pause } => self.second_copier(*pause).await?,
         };
         if happened {
             *self.finished.fired.entry(fault.label()).or_default() += 1;
@@ -328,6 +325,18 @@ impl Run<'_> {
         // A node that starts alone waits for a quorum.
         self.each_node(NodeCommand::Start).await?;
         self.world.cluster.wait_until_in_sync().await
+    }
+
+    async fn second_copier(&mut self, pause: Option<Duration>) -> Result<bool> {
+        let Some(copier) = self.finished.copiers.first_mut() else {
+            return Ok(false);
+        };
+        let asked = copier.second(pause, &self.world.relay).await?;
+        if let Some(asked) = asked {
+            let label = "identities-asked-for-meanwhile".to_owned();
+            *self.finished.fired.entry(label).or_default() += asked;
+        }
+        Ok(asked.is_some())
     }
 
     fn end_copiers(&mut self, signal: &str, fate: Fate) -> bool {
