@@ -193,6 +193,9 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// [`ConsumeError`]: nothing assigned, no answer, or something that is not supported yet.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: nothing stays open.
     pub async fn build(mut self) -> Result<Consumer, ConsumeError> {
         if self.subscribed {
             return Err(QueryError::Invalid("groups with rebalancing are not supported yet, a later version of milena will bring them; assign partitions").into());

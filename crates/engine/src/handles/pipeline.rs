@@ -105,7 +105,7 @@ enum Phase {
 
 impl Pipeline {
     /// The next step: some records of one partition, to be worked through and marked [`Step::done`]. `None` once the
-    /// pipeline was stopped, or has reached its end, and everything is committed.
+    /// pipeline has reached its end and everything is committed, or was stopped: see [`Pipeline::stop`].
     ///
     /// A step whose last handle is dropped without being done aborts the transaction: reading goes back to what the group
     /// has committed, and the same records come again. The same happens when a send or the commit fails.
@@ -190,10 +190,15 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Stops: commits the steps that are done, and ends. A step still being worked on is waited for.
+    /// Stops: commits the steps that are done, and ends. A step still being worked on is waited for. If that last transaction
+    /// is aborted it is not tried again: the group stays where it was, and its records come to the next instance.
+    /// [`PipelineMetrics::aborted`] tells.
     ///
     /// # Errors
     /// [`PipelineError`], as [`Pipeline::next`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the pipeline stays stopped, and another call goes on.
     pub async fn stop(&mut self) -> Result<(), PipelineError> {
         self.stop.stop();
         while self.next().await?.is_some() {}

@@ -388,6 +388,9 @@ impl TransactionSender {
     ///
     /// # Errors
     /// As [`Transaction::send_offsets`].
+    ///
+    /// # Cancel safety
+    /// As [`Transaction::send_offsets`].
     pub async fn send_offsets(
         &self,
         group: impl Borrow<GroupMetadata>,

@@ -156,6 +156,9 @@ impl PipelineBuilder {
     ///
     /// # Errors
     /// [`PipelineError`].
+    ///
+    /// # Cancel safety
+    /// Dropped, older instances may or may not be fenced, and nothing stays open: build again.
     pub async fn build(self) -> Result<Pipeline, PipelineError> {
         if self.subscribed {
             return Err(invalid(
