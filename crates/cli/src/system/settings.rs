@@ -166,9 +166,10 @@ impl Settings {
             .unwrap_or_else(|| BLOCK_MAX.max(self.delivery_timeout()))
     }
 
-    /// How long one wait for a coordinator may take.
+    /// How long one wait for a coordinator may take. No coordinator answers in no time: at zero nothing would ever be settled.
     pub(crate) fn operation_timeout(&self) -> Duration {
-        self.block_max.unwrap_or(BLOCK_MAX)
+        const LEAST: Duration = Duration::from_millis(100);
+        self.block_max.unwrap_or(BLOCK_MAX).max(LEAST)
     }
 
     /// A producer's settings.
