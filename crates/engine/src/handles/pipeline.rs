@@ -353,7 +353,15 @@ impl Pipeline {
         match (&mut self.open, done) {
             (Some(open), true) => {
                 open.steps += 1;
-                let position = step.position();
+                let mut position = step.position();
+                // Everything that was taken is done, so what shows nothing behind it is read as well. Without this, a group
+                // whose input ends in a marker would seem to lag for ever.
+                let queue = self.consumer.queue();
+                if self.current.is_none()
+                    && let Some(cursor) = queue.cursor(&position.partition)
+                {
+                    position.cursor = cursor;
+                }
                 open.positions.insert(position.partition.clone(), position);
             }
             _ => self.abort(AbortCause::Requested),

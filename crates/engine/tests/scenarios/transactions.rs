@@ -69,6 +69,34 @@ fn a_handler_that_fails_has_its_transaction_aborted_before_it_is_asked_for_more(
 }
 
 #[test]
+fn a_pipeline_that_has_read_everything_leaves_no_lag_behind_a_marker() {
+    let mut world = World::new(1);
+    world.broker.create_topic("orders", 1);
+    let client = world.client.clone();
+    world.run(async {
+        let mut producer = client.transactional_producer("p").build().await.unwrap();
+        let transaction = producer.begin().await.unwrap();
+        let sent = transaction.send(Record::to("orders").value("in")).await;
+        sent.unwrap().await.unwrap();
+        transaction.commit().await.unwrap();
+    });
+    world.pass(Duration::from_secs(1));
+    let end = world.broker.log("orders", 0).unwrap().high_watermark();
+    assert_eq!(end, 2, "the record and the commit's marker");
+    world.run(async {
+        let builder = client.exactly_once("billing").until_end();
+        let partitions = builder.from_partitions([("orders", 0)]);
+        let mut pipeline = partitions.transactional_id("b").build().await.unwrap();
+        while let Some(step) = pipeline.next().await.unwrap() {
+            step.done();
+        }
+    });
+    world.pass(Duration::from_secs(1));
+    let offset = world.broker.committed_offset("billing", "orders", 0);
+    assert_eq!(offset, Some(end));
+}
+
+#[test]
 fn a_transaction_that_the_coordinator_timed_out_is_not_called_fenced() {
     let mut world = World::new(1);
     one_record(&mut world, "orders");
