@@ -312,7 +312,7 @@ async fn by_itself(
     let ending = match outcome {
         Some(Ok(())) => Ending::Committed,
         Some(Err(TransactionError::Work(given_up))) => return Err(given_up),
-        Some(Err(error)) => return Err(hands.refused("transaction", told(&error))),
+        Some(Err(error)) => return Err(hands.refused("transaction", error)),
         // Never begun, so never run.
         None if attempts.is_empty() => return Ok(Came::ToNothing),
         None => resolve(hands, producer).await?,
@@ -325,8 +325,4 @@ async fn by_itself(
         hands.app.ledger().transactions[*last].ending = ending;
     }
     Ok(came)
-}
-
-fn told(error: &TransactionError<GivenUp>) -> String {
-    format!("{error:?}")
 }
