@@ -64,6 +64,8 @@ pub fn row(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.plant.name() == name)
 }
 
+const _: () = assert!(ROWS.len() == Plant::ALL.len(), "every plant has its row");
+
 /// All of them, in the order in which they are told.
 pub const ROWS: &[Row] = &[
     row_of(Plant::RetryTakesNewSequence, &[Check::Doubled]),
