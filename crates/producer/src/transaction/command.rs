@@ -202,9 +202,10 @@ impl TransactionManager {
     }
 
     /// A stamped batch of the open transaction stays unresolved: it may reach the log late. The
-    /// transaction can only be aborted, and by InitProducerId: the markers of that abort carry a
-    /// newer epoch, which keeps the batch out of the log and of the next transaction (KAFKA-14402).
-    /// It does not wait for [`handle_drained`](Self::handle_drained), which could take for ever.
+    /// transaction can only be aborted, at once, by what bumps the epoch (InitProducerId on TV1,
+    /// EndTxn on TV2): the markers of that abort carry the newer epoch, which keeps the batch out of
+    /// the log and of the next transaction (KAFKA-14402). It does not wait for
+    /// [`handle_drained`](Self::handle_drained), which could take for ever.
     pub fn fence_unresolved(&mut self) {
         if self.commit_is_out() {
             return;

@@ -320,7 +320,7 @@ impl TransactionManager {
     /// After a registration was answered with an error that passes: may it have been applied?
     ///
     /// On the way to an abort a doubt that lasts is not worth waiting for (a topic that is gone
-    /// never comes back): InitProducerId ends the transaction whether or not anything is registered.
+    /// never comes back): InitProducerId, and EndTxn of TV2, end the transaction whether or not anything is registered.
     fn doubt(&mut self, error: ErrorCode, doubted: bool) -> bool {
         if may_have_been_written(error) {
             return true;

@@ -77,7 +77,7 @@ impl TransactionManager {
             // The coordinator has lost the producer: only a new identity helps.
             Verdict::AbortAndBump => {
                 if let Phase::Aborting { open, .. } = &mut self.phase {
-                    open.fence = true;
+                    (open.fence, open.lost) = (true, true);
                 }
             }
             // To abort because an abort failed would go round for ever (KAFKA-19250).
@@ -193,7 +193,7 @@ impl TransactionManager {
             self.take_identity(identity, false);
         }
         // InitProducerId gives an identity that has spoken neither way yet.
-        self.spoken = (!open.fence).then_some(open.flavour);
+        self.spoken = (!open.ends_by_identity()).then_some(open.flavour);
         let ending = ending(cause, trace);
         self.events.push_back(if trace.told {
             Event::Resolved(ending)

@@ -45,8 +45,11 @@ pub(super) struct Open {
     started_at: Option<Instant>,
     /// No batch is incomplete: EndTxn may go.
     pub(super) drained: bool,
-    /// End it by InitProducerId: a stamped batch, or whether anything is registered, is unresolved.
+    /// End it at once, and in a way that keeps out what is late: a stamped batch, or whether anything is registered, is
+    /// unresolved.
     pub(super) fence: bool,
+    /// The coordinator has lost the producer: it takes no EndTxn from it.
+    pub(super) lost: bool,
     /// The identity must not be used after this transaction (TV1).
     pub(super) bump: bool,
     /// The latest time seen: `add_partition` has no clock of its own.
@@ -139,6 +142,7 @@ impl Open {
             started_at: None,
             drained: false,
             fence: false,
+            lost: false,
             bump: false,
             clock: now,
             #[cfg(feature = "plants")]
@@ -160,6 +164,15 @@ impl Open {
     pub(super) fn set_started(&mut self) {
         self.attempt();
         self.started = true;
+    }
+
+    /// Whether InitProducerId takes the place of EndTxn(abort).
+    ///
+    /// On TV2 the markers of every abort carry a newer epoch, so EndTxn keeps out what is late as well, and it names its own
+    /// epoch: an instance that was paused, and is fenced without knowing it, is refused. InitProducerId is not, while a
+    /// transaction of the newer instance is open: the coordinator looks at the producer id only, and aborts that transaction.
+    pub(super) fn ends_by_identity(&self) -> bool {
+        self.fence && (self.lost || !self.flavour.is_v2())
     }
 
     /// Nothing that anybody would have to end.

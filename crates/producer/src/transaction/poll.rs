@@ -88,8 +88,15 @@ impl TransactionManager {
                 before
             }
             Phase::Aborting { open, abort } => {
-                if open.fence {
+                let by_identity = open.ends_by_identity();
+                #[cfg(test)]
+                let by_identity = by_identity
+                    || open.fence && self.sabotage == super::tests::Sabotage::ClaimAlways;
+                if by_identity {
                     return vec![(Work::Fence, abort.retry.not_before())];
+                }
+                if open.fence {
+                    return vec![(Work::EndTxn { committing: false }, abort.retry.not_before())];
                 }
                 let before: Vec<_> = open.unanswered().collect();
                 if before.is_empty() && open.drained {

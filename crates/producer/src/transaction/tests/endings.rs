@@ -175,8 +175,18 @@ fn an_unresolved_batch_is_fenced_out() {
             .fail(rig.now, rig.manager.generation(), failed_send());
         rig.manager.fence_unresolved();
         rig.manager.abort(rig.now).unwrap();
-        let expected = identity(0);
-        let fence = Request::InitProducerId { expected };
+        let fence = if version == 1 {
+            Request::InitProducerId {
+                expected: identity(0),
+            }
+        } else {
+            // It names its epoch: a newer instance is left alone, which InitProducerId would not do.
+            Request::EndTxn {
+                identity: identity(0),
+                committing: false,
+                transaction_v2: true,
+            }
+        };
         assert_eq!(
             rig.answer(ErrorCode::CONCURRENT_TRANSACTIONS),
             fence,

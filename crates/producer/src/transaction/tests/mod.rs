@@ -19,6 +19,6 @@ pub(super) enum Sabotage {
     CommitDespiteFailure,
     /// Abort a transaction with an unresolved batch by EndTxn.
     NoFence,
-    /// On TV1, claim the epoch after this one whenever this one is refused.
+    /// End what is unresolved by InitProducerId on TV2, too, and claim the epoch after this one whenever this one is refused.
     ClaimAlways,
 }
