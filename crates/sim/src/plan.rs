@@ -353,14 +353,18 @@ fn puzzling(rng: &mut fastrand::Rng, blows: &mut Blows, protocol: Protocol) {
     if protocol == Protocol::New {
         return;
     }
-    for _ in 0..rng.u32(1..3) {
-        let rule = Rule::on(ApiKey::ADD_PARTITIONS_TO_TXN).topic(BANK);
+    for _ in 0..rng.u32(2..8) {
+        // One partition: seldom the first that a transaction asks for.
+        let rule = Rule::on(ApiKey::ADD_PARTITIONS_TO_TXN)
+            .topic_partition(BANK, rng.i32(0..BANK_PARTITIONS));
         let action = Action::Error(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
         blows.add(rng, Blow::Rule(Fault::PartitionsRefused, rule, action));
     }
-    for _ in 0..rng.u32(1..6) {
-        // Soon enough to meet the next transaction, which has the same epoch if nothing is done about it.
-        let late = MS * rng.u32(5..200);
+    // In some runs so many that one meets the next transaction in its middle, which has the same epoch if nothing is done about it.
+    let most = [6, 40][rng.usize(0..2)];
+    for _ in 0..rng.u32(1..most) {
+        // Not before the client has asked again, which it does after 50 ms.
+        let late = MS * rng.u32(60..500);
         let rule = Rule::on(ApiKey::END_TXN);
         let action = Action::DropThenApply(late);
         blows.add(rng, Blow::Rule(Fault::LateCopy, rule, action));
