@@ -28,6 +28,8 @@ pub(crate) struct Wish {
     pub(crate) group: String,
     pub(crate) partition: i32,
     pub(crate) plan: CopierPlan,
+    /// The brokers speak TV2.
+    pub(crate) tv2: bool,
 }
 
 /// The copier and what became of its earlier incarnations.
@@ -183,11 +185,11 @@ impl Copier {
             self.before += first.progress();
             self.incarnations.push(incarnation);
         }
-        // A first instance that wakes up with a batch unresolved asks for a new epoch, and brokers abort the newer instance's
-        // open transaction for it before they look at the epoch it asked with. The newer one then has to be started again.
+        // Under TV1 a first instance that wakes up with a batch unresolved must ask for a new epoch, and brokers abort the newer
+        // instance's open transaction for it before they look at the epoch it asked with. That one has to be started again.
         let fate = match pause {
-            Some(_) => Fate::MayBeFenced,
-            None => Fate::Finish,
+            Some(_) if !self.wish.tv2 => Fate::MayBeFenced,
+            _ => Fate::Finish,
         };
         self.running = Some((second, fate));
         Ok(Some(asked() - before))

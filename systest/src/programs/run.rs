@@ -131,6 +131,7 @@ impl Run<'_> {
                     group: format!("group-{}", self.finished.mark),
                     partition,
                     plan: plan.clone(),
+                    tv2: !self.world.cluster.version().starts_with('3'),
                 };
                 self.finished.copiers.push(Copier::start(wish)?);
             }
