@@ -22,7 +22,7 @@ use failure::{Failure, Result};
 const HELP: &str = "\
 usage: cargo run --release -p milena-systest -- <command> [options]
 
-  programs [--version 4.3.1|3.9.2|both] [--scenario NAME] [--short] [--seed N] [--milena PATH] [--list]
+  programs [--version 4.3.1|3.9.2|both] [--scenario NAME].. [--short] [--seed N] [--milena PATH] [--list]
              run Kafka's system-test programs as milena has them under faults, and compare what they said with what Java reads
   kills [--version 4.3.1|3.9.2] [--client-kills 20] [--broker-rounds 1] [--short] [--seed N]
              kill the exactly-once pipeline with SIGKILL, and each broker in turn, and have Java compare what went in and came out

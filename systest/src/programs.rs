@@ -30,7 +30,8 @@ const JUDGED_TOGETHER: usize = 10;
 
 struct Options {
     versions: Vec<String>,
-    scenario: Option<String>,
+    /// Only these; all, if none is named.
+    named: Vec<String>,
     short: bool,
     list: bool,
     seed: u64,
@@ -193,7 +194,7 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Self> {
         let mut options = Self {
             versions: VERSIONS.map(str::to_owned).into(),
-            scenario: None,
+            named: Vec::new(),
             short: false,
             list: false,
             seed: 1,
@@ -220,7 +221,7 @@ impl Options {
                         )));
                     }
                 },
-                "--scenario" => options.scenario = Some(value()?.clone()),
+                "--scenario" => options.named.push(value()?.clone()),
                 "--seed" => options.seed = value()?.parse()?,
                 "--rounds" => options.rounds = value()?.parse()?,
                 "--milena" => options.milena = PathBuf::from(value()?),
@@ -237,14 +238,18 @@ impl Options {
     fn scenarios(&self, version: &str, round: u64) -> Result<Vec<Scenario>> {
         let mut scenarios = scenarios::all(Wish {
             seed: self.seed + round,
-            short: self.short && self.scenario.is_none(),
+            short: self.short,
             adds: version.starts_with('3'),
         });
-        if let Some(name) = &self.scenario {
-            scenarios.retain(|scenario| scenario.name == *name);
-            if scenarios.is_empty() {
-                return Err(Failure::new(format!("{name} is no scenario: see --list")));
-            }
+        let is_there = |name: &&String| scenarios.iter().any(|scenario| scenario.name == **name);
+        if let Some(name) = self.named.iter().find(|name| !is_there(name)) {
+            let form = if self.short { " --short" } else { "" };
+            return Err(Failure::new(format!(
+                "{name} is no scenario on {version}: see --list{form}"
+            )));
+        }
+        if !self.named.is_empty() {
+            scenarios.retain(|scenario| self.named.contains(&scenario.name));
         }
         Ok(scenarios)
     }
