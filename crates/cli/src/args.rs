@@ -111,7 +111,7 @@ impl std::fmt::Display for Address {
 
 fn parse_address(text: &str) -> Result<Address, String> {
     let wrong = || "it must look like HOST:PORT, for example 127.0.0.1:9092".to_owned();
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let (host, port) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
     let host = match host.strip_prefix('[') {
         Some(bracketed) => bracketed.strip_suffix(']').ok_or_else(wrong)?,
         // Two colons without brackets: where the port begins is anyone's guess.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use milena::{
-    Advice, BeginError, Client, CommitError, Delivery, GroupMetadata, OffsetsError, Record,
-    SendError, Transaction, TransactionOutcome, TransactionalProducer,
+    AbortCause, Advice, BeginError, Client, CommitError, Delivery, GroupMetadata, OffsetsError,
+    Record, SendError, Transaction, TransactionOutcome, TransactionalProducer,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -151,17 +151,20 @@ impl Copier<'_> {
             self.progressed = Instant::now();
             return Ok(());
         }
+        self.still_here(watch).await?;
         let position = input.rewind(watch).await?;
         // The records and this position were in one transaction: where one is, the other is.
-        if position >= chunk.position().offset() {
-            if outcome == Outcome::Aborted {
-                crate::output::complain(
-                    "the group's position is behind a transaction that was reported as aborted",
-                );
-            }
+        if outcome == Outcome::Unknown && position == chunk.position().offset() {
             watch.progress.committed(chunk.len());
             self.progressed = Instant::now();
             return Ok(());
+        }
+        // Only another instance can have gone on in the meantime, and what it copied is not ours to count. Without this, a copier
+        // that is paused until another has copied the rest wakes up, sees that all is done, and ends as if it had done it.
+        if position > chunk.first_offset() {
+            return Err(broken(
+                &"the group's position was moved by another instance",
+            ));
         }
         if wanted {
             if self.progressed.elapsed() > PATIENCE {
@@ -172,6 +175,15 @@ impl Copier<'_> {
             watch.until_stopped(sleep(PAUSE)).await?;
         }
         Ok(())
+    }
+
+    /// Whether the producer is of use: if it was fenced while it aborted, it says so at the next begin.
+    async fn still_here(&mut self, watch: &mut Watch) -> Result<(), Ended> {
+        match watch.finish(self.producer.begin()).await? {
+            // The next turn asks again for what takes long.
+            Ok(_) | Err(BeginError::OutcomePending | BeginError::TimedOut { .. }) => Ok(()),
+            Err(error) => Err(broken(&error)),
+        }
     }
 
     async fn transact(
@@ -220,7 +232,7 @@ impl Copier<'_> {
         while since.elapsed() < PATIENCE {
             match watch.finish(self.producer.resolve()).await? {
                 Ok(TransactionOutcome::Committed) => return Ok(Outcome::Committed),
-                Ok(TransactionOutcome::Aborted(cause)) if cause.is_fenced() => {
+                Ok(TransactionOutcome::Aborted(cause @ AbortCause::Fatal(_))) => {
                     return Err(broken(&cause));
                 }
                 Ok(TransactionOutcome::Aborted(_)) => return Ok(Outcome::Aborted),
@@ -254,16 +266,17 @@ async fn fill(
         let mut copy = Record::to(&args.output_topic)
             .partition(args.input_partition)
             .key(record.key())
-            .value(record.value())
-            .timestamp(record.timestamp());
+            .value(record.value());
+        // As in Kafka's program the copy has a time of its own: an old one would let the broker's retention take it away.
         for header in record.headers() {
-            let name = std::str::from_utf8(header.key).map_err(|_| {
-                broken(&format_args!(
-                    "the record at offset {} has a header whose name is not UTF-8",
+            match std::str::from_utf8(header.key) {
+                Ok(name) => copy = copy.header(name, header.value),
+                // Kafka's program copies no headers; to end for this one, at each start again, would help nobody.
+                Err(_) => crate::output::complain(&format!(
+                    "a header of the record at offset {} is left out: its name is not UTF-8",
                     record.offset()
-                ))
-            })?;
-            copy = copy.header(name, header.value);
+                )),
+            }
         }
         // The commit sees to it that each of them was acknowledged.
         match watch.until_stopped(transaction.send(copy)).await? {

@@ -24,6 +24,10 @@ mod schedule;
 /// After so many records that were taken at once, what was acknowledged meanwhile is looked at.
 const RECORDS_BETWEEN_LOOKS: u64 = 256;
 
+/// Records that may be without a line. In an outage more of them would be hundreds of megabytes, and minutes of writing when
+/// their time is over.
+const PENDING_MAX: usize = 200_000;
+
 /// Once asked to end, what is under way has so long to be acknowledged. Drivers wait 40 s in all.
 const GRACE: Duration = Duration::from_secs(25);
 
@@ -53,9 +57,13 @@ pub(crate) async fn run(args: VerifiableProducerArgs, mut stop: Stop) -> Result<
             pending: Pending::default(),
             report: &mut report,
             stop,
+            closed: None,
         };
         run.send_all().await?;
         run.close().await?;
+        if let Some(reason) = run.closed {
+            return Err(Failure::Broken(reason));
+        }
     }
     report.ended()?;
     Ok(SUCCEEDED)
@@ -76,6 +84,8 @@ struct Run<'a> {
     pending: Pending<Delivery>,
     report: &'a mut Report,
     stop: Stop,
+    /// Why nothing more can be sent.
+    closed: Option<String>,
 }
 
 impl Run<'_> {
@@ -101,6 +111,9 @@ impl Run<'_> {
             if n % RECORDS_BETWEEN_LOOKS == 0 && self.look().await? {
                 return Ok(());
             }
+            if self.pending.len() >= PENDING_MAX && !self.room().await? {
+                return Ok(());
+            }
             let (key, value) = (self.report.key_of(n), self.report.value_of(n));
             let mut record = Record::to(&self.args.topic)
                 .key(key.as_deref())
@@ -119,12 +132,30 @@ impl Run<'_> {
                 Err(error) => {
                     self.report.refused(n, &error)?;
                     if matches!(error, SendError::Closed) {
-                        return Err(Failure::Broken(error.to_string()));
+                        self.closed = Some(error.to_string());
+                        return Ok(());
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Waits until fewer records are without a line; false if the program is asked to end first.
+    async fn room(&mut self) -> Result<bool, Failure> {
+        poll_fn(|cx| {
+            if let Err(failure) = self.settle(cx) {
+                return Poll::Ready(Err(failure));
+            }
+            if self.stop.poll(cx) {
+                return Poll::Ready(Ok(false));
+            }
+            match self.pending.len() < PENDING_MAX {
+                true => Poll::Ready(Ok(true)),
+                false => Poll::Pending,
+            }
+        })
+        .await
     }
 
     /// Waits for `future`, and meanwhile tells of every record that settles. `None` if the program is asked to end first.
@@ -171,7 +202,7 @@ impl Run<'_> {
             if let Err(failure) = self.settle(cx) {
                 return Poll::Ready(Err(failure));
             }
-            if self.pending.is_empty() {
+            if self.pending.len() == 0 {
                 return Poll::Ready(Ok(false));
             }
             if self.stop.poll(cx) {

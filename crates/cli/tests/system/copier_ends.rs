@@ -165,6 +165,36 @@ fn paused_for_longer_than_its_transaction_may_be_open_it_ends_and_the_next_one_g
 }
 
 #[test]
+fn woken_when_another_instance_has_copied_the_rest_it_does_not_call_that_its_own() {
+    for transaction_version in [1, 2] {
+        let cluster = ready(transaction_version, 400);
+        let config = Config::new(&format!("copier-woken-{transaction_version}"), QUICK);
+        let addresses = cluster.addresses().join(",");
+        let mut arguments = arguments(&addresses, &config, "in", "out");
+        arguments.extend(["--transaction-size", "20"]);
+        slow_down(&cluster);
+        let older = Program::start(&arguments);
+        eventually("an open transaction after a commit", || {
+            let state = cluster.with(|broker| broker.transaction_state("copier-1"));
+            let begun = older.count(|line| number(line, "totalProcessed") > 0) > 0;
+            (begun && state?.state == TransactionState::Ongoing).then_some(())
+        });
+        older.signal("STOP");
+        let newer = Program::start(&arguments).wait();
+        assert_eq!(newer.status.code(), Some(0), "{}", newer.stderr);
+        older.signal("CONT");
+        let older = older.wait();
+        assert_eq!(older.status.code(), Some(1), "{}", older.stderr);
+        let last = older.lines.last().expect("lines");
+        assert_eq!(last["stage"], "ProcessLoop");
+        let newest = newer.lines.last().expect("lines");
+        let both = number(last, "totalProcessed") + number(newest, "totalProcessed");
+        assert_eq!(both, 400, "{last} {newest}");
+        exactly_copied(&cluster, "in", "out");
+    }
+}
+
+#[test]
 fn asked_to_end_before_there_is_a_cluster_it_ends() {
     let cluster = ready(2, 40);
     outage(&cluster, true);

@@ -179,6 +179,11 @@ impl Chunk {
             .flat_map(|(batch, skipped, count)| batch.records().skip(*skipped).take(*count))
     }
 
+    /// Where the first of them lies.
+    pub(super) fn first_offset(&self) -> i64 {
+        self.records().next().map_or(0, |record| record.offset())
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> u64 {
         u64::try_from(self.len).unwrap_or(u64::MAX)
