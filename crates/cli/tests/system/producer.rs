@@ -15,6 +15,18 @@ fn succeeded(line: &serde_json::Value) -> bool {
     line["name"] == "producer_send_success"
 }
 
+/// The program on the topic `numbers`, with more flags.
+fn start(cluster: &str, flags: &[&str]) -> Program {
+    let fixed = [
+        "verifiable-producer",
+        "--bootstrap-server",
+        cluster,
+        "--topic",
+        "numbers",
+    ];
+    Program::start(&[&fixed, flags].concat())
+}
+
 #[test]
 fn every_record_has_one_line_and_its_true_offset_whatever_happens_to_requests() {
     let cluster = cluster(2);
@@ -89,19 +101,17 @@ fn after_an_outage_longer_than_the_delivery_timeout_the_records_are_exact() {
         "outage",
         &format!("{QUICK}delivery.timeout.ms=800\nmax.block.ms=60000\nretries=3\nodd=1\n"),
     );
-    let program = Program::start(&[
-        "verifiable-producer",
-        "--bootstrap-server",
+    let program = start(
         &cluster.bootstrap(),
-        "--topic",
-        "numbers",
-        "--max-messages",
-        "2400",
-        "--throughput",
-        "600",
-        "--producer.config",
-        config.path(),
-    ]);
+        &[
+            "--max-messages",
+            "2400",
+            "--throughput",
+            "600",
+            "--producer.config",
+            config.path(),
+        ],
+    );
     eventually("some lines", || {
         (program.count(succeeded) > 200).then_some(())
     });
@@ -136,17 +146,10 @@ fn after_an_outage_longer_than_the_delivery_timeout_the_records_are_exact() {
 fn asked_to_end_it_settles_what_is_under_way_and_says_goodbye() {
     let cluster = cluster(2);
     create(&cluster, "numbers", 2);
-    let program = Program::start(&[
-        "verifiable-producer",
-        "--bootstrap-server",
+    let program = start(
         &cluster.bootstrap(),
-        "--topic",
-        "numbers",
-        "--max-messages",
-        "-1",
-        "--throughput",
-        "-1",
-    ]);
+        &["--max-messages", "-1", "--throughput", "-1"],
+    );
     eventually("some lines", || {
         (program.count(succeeded) > 500).then_some(())
     });
@@ -164,17 +167,10 @@ fn asked_to_end_with_every_broker_gone_it_ends_all_the_same() {
     let cluster = cluster(2);
     create(&cluster, "numbers", 2);
     let config = Config::new("gone", &format!("{QUICK}delivery.timeout.ms=1500\n"));
-    let program = Program::start(&[
-        "verifiable-producer",
-        "--bootstrap-server",
+    let program = start(
         &cluster.bootstrap(),
-        "--topic",
-        "numbers",
-        "--throughput",
-        "500",
-        "--command-config",
-        config.path(),
-    ]);
+        &["--throughput", "500", "--command-config", config.path()],
+    );
     eventually("some lines", || {
         (program.count(succeeded) > 50).then_some(())
     });
@@ -193,17 +189,10 @@ fn started_in_an_outage_it_waits_for_the_cluster() {
     create(&cluster, "numbers", 1);
     outage(&cluster, true);
     let config = Config::new("late", "max.block.ms=500\ndelivery.timeout.ms=1000\n");
-    let program = Program::start(&[
-        "verifiable-producer",
-        "--bootstrap-server",
+    let program = start(
         &cluster.bootstrap(),
-        "--topic",
-        "numbers",
-        "--max-messages",
-        "10",
-        "--command-config",
-        config.path(),
-    ]);
+        &["--max-messages", "10", "--command-config", config.path()],
+    );
     pause(2_000);
     outage(&cluster, false);
     let ended = program.wait();
@@ -216,19 +205,17 @@ fn paused_and_woken_it_goes_on_exactly() {
     let cluster = cluster(2);
     create(&cluster, "numbers", 2);
     let config = Config::new("paused", QUICK);
-    let program = Program::start(&[
-        "verifiable-producer",
-        "--bootstrap-server",
+    let program = start(
         &cluster.bootstrap(),
-        "--topic",
-        "numbers",
-        "--max-messages",
-        "1500",
-        "--throughput",
-        "1000",
-        "--command-config",
-        config.path(),
-    ]);
+        &[
+            "--max-messages",
+            "1500",
+            "--throughput",
+            "1000",
+            "--command-config",
+            config.path(),
+        ],
+    );
     eventually("some lines", || {
         (program.count(succeeded) > 100).then_some(())
     });
@@ -266,17 +253,10 @@ fn nobody_reading_its_lines_ends_it_without_a_panic() {
 fn create_times_begin_where_they_are_told_to() {
     let cluster = cluster(2);
     create(&cluster, "numbers", 1);
-    let ended = Program::start(&[
-        "verifiable-producer",
-        "--bootstrap-server",
+    let ended = start(
         &cluster.bootstrap(),
-        "--topic",
-        "numbers",
-        "--max-messages",
-        "5",
-        "--message-create-time",
-        "1000000",
-    ])
+        &["--max-messages", "5", "--message-create-time", "1000000"],
+    )
     .wait();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     let times: Vec<i64> = committed(&cluster, "numbers", 0)

@@ -123,11 +123,7 @@ fn a_batch_written_as_the_client_ends_is_not_called_unwritten() {
     let mut world = World::new(1);
     world.broker.create_topic("t", 1);
     let client = world.client.clone();
-    let producer = world.run(client.producer().build()).unwrap();
-    let first = world
-        .run(producer.send(Record::to("t").value("a")))
-        .unwrap();
-    world.run(first).unwrap();
+    let producer = world.producer_that_has_sent("t");
     world.block();
     let last = world
         .run(producer.send(Record::to("t").value("b")))

@@ -127,11 +127,7 @@ fn what_waits_for_an_answer_is_told_when_the_client_is_dropped() {
     let mut world = World::new(1);
     world.broker.create_topic("t", 1);
     let client = world.client.clone();
-    let producer = world.run(client.producer().build()).unwrap();
-    let first = world
-        .run(producer.send(Record::to("t").value("a")))
-        .unwrap();
-    world.run(first).unwrap();
+    let producer = world.producer_that_has_sent("t");
     silence(&mut world);
     let delivery = world
         .run(producer.send(Record::to("t").value("b")))

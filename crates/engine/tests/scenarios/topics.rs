@@ -39,11 +39,7 @@ fn a_topic_that_was_deleted_and_forgotten_takes_records_again_once_it_is_there()
     let mut world = World::new(1);
     world.broker.create_topic("t", 1);
     let client = world.client.clone();
-    let producer = world.run(client.producer().build()).unwrap();
-    let first = world
-        .run(producer.send(Record::to("t").value("a")))
-        .unwrap();
-    world.run(first).unwrap();
+    let producer = world.producer_that_has_sent("t");
     world.run(client.admin().delete_topic("t")).unwrap();
     world.pass(LONG);
     assert!(asked_in_a_minute(&mut world) <= 1);

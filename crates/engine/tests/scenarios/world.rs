@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use milena_engine::driver::{Action, BoxFuture, CloseReason, Driver, LinkId};
-use milena_engine::handles::BrokerAddress;
+use milena_engine::handles::{BrokerAddress, Producer, Record};
 use milena_engine::{ClientHandle, Engine, EngineConfig};
 use milena_testbroker::{ApiKey, Broker, BrokerConfig, ConnectionId, Output};
 
@@ -139,6 +139,16 @@ impl World {
     /// How many requests of this API the cluster has served.
     pub(crate) fn served(&self, api: ApiKey) -> usize {
         self.broker.history().applied(api)
+    }
+
+    /// A producer with a connection and an identity: a record of its own is in `topic`.
+    pub(crate) fn producer_that_has_sent(&mut self, topic: &str) -> Producer {
+        let client = self.client.clone();
+        let healthy = "nothing is wrong with the cluster";
+        let producer = self.run(client.producer().build()).expect(healthy);
+        let first = self.run(producer.send(Record::to(topic).value("a")));
+        self.run(first.expect(healthy)).expect(healthy);
+        producer
     }
 
     /// Runs `future` to its end; panics if it is not over after ten minutes.
