@@ -2,23 +2,30 @@
 
 use bytes::Bytes;
 
-use super::header::{BatchHeader, HEADER_LEN, TimestampType};
+use super::header::{BatchHeader, TimestampType};
 use crate::{DecodeError, DecodeErrorKind, varint};
 
 /// The records of a batch: their framing was checked, so reading them cannot fail. Shares the bytes of the batch.
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
     header: BatchHeader,
-    bytes: Bytes,
+    /// What follows the header, decompressed.
+    records: Bytes,
 }
 
 impl RecordBatch {
     /// Checks every record: lengths, variable-length integers, offsets, timestamps, and that they are as many as the header says.
-    pub(super) fn new(header: BatchHeader, bytes: Bytes) -> Result<Self, DecodeError> {
-        let mut rest = &bytes[HEADER_LEN..];
+    ///
+    /// `position` is where `records` begin, for errors: 0 if they were compressed.
+    pub(super) fn new(
+        header: BatchHeader,
+        records: Bytes,
+        position: usize,
+    ) -> Result<Self, DecodeError> {
+        let mut rest = &records[..];
         let mut offset_delta_min = 0_i64;
         for _ in 0..header.record_count {
-            let position = bytes.len() - rest.len();
+            let position = position + records.len() - rest.len();
             // Bytes that end before the last record are a wrong count, not a wrong record.
             if rest.is_empty() {
                 return Err(DecodeError::plain(
@@ -34,9 +41,9 @@ impl RecordBatch {
             };
         }
         if rest.is_empty() {
-            Ok(Self { header, bytes })
+            Ok(Self { header, records })
         } else {
-            let position = bytes.len() - rest.len();
+            let position = position + records.len() - rest.len();
             Err(DecodeError::plain(
                 "record_count",
                 position,
@@ -54,7 +61,7 @@ impl RecordBatch {
     pub fn records(&self) -> RecordIter<'_> {
         RecordIter {
             header: &self.header,
-            rest: &self.bytes[HEADER_LEN..],
+            rest: &self.records,
             left: self.len(),
         }
     }

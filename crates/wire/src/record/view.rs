@@ -147,7 +147,7 @@ impl BatchView {
     /// Checks the framing of every record, so that reading them cannot fail.
     pub fn into_records(self) -> Result<RecordBatch, DecodeError> {
         match self.compression() {
-            Compression::None => RecordBatch::new(self.header, self.bytes),
+            Compression::None => RecordBatch::new(self.header, self.bytes.slice(HEADER_LEN..), HEADER_LEN),
             other => Err(DecodeError::plain(
                 "attributes",
                 CRC_START,
