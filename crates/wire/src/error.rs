@@ -113,6 +113,20 @@ pub enum DecodeErrorKind {
     /// The records are compressed in a way that cannot be read.
     #[error("{0} compression is not supported")]
     UnsupportedCompression(Compression),
+    /// The compressed records are not what their codec writes.
+    #[error("{compression} data: {what}")]
+    Decompression {
+        /// The codec.
+        compression: Compression,
+        /// What is wrong with its bytes.
+        what: &'static str,
+    },
+    /// The records have more bytes than the reader allows, once decompressed. Nothing beyond that was decompressed.
+    #[error("more than {max} bytes when decompressed")]
+    DecompressedTooLong {
+        /// What the reader allows.
+        max: usize,
+    },
     /// The records do not add up: a length, a count or bytes left over.
     #[error("record does not fill its length")]
     RecordLength,
