@@ -9,13 +9,13 @@ use milena_cluster::{
     CoordinatorKey, Coordinators, FinalizedFeatures, Metadata, MetadataConfig, Outcome, SendFailure,
 };
 use milena_wire::messages::{FindCoordinatorResponse, MetadataResponse};
-use milena_wire::{ApiVersion, Decode, DecodeError, Message, decode_response};
+use milena_wire::{ApiMessage, ApiVersion, Decode, DecodeError, decode_response};
 use rustc_hash::FxHashMap;
 
 use crate::command::Command;
 use crate::config::EngineConfig;
 use crate::driver::{Action, CloseReason, LinkId};
-use crate::job::{Done, JobDone};
+use crate::job::{Contexts, Done, JobDone};
 use crate::router::{Answer, Call, CallId, CallOutcome, EncodeCall, Purpose, Router, Target};
 use crate::shared::Inbox;
 
@@ -52,6 +52,7 @@ pub struct Engine {
     producers: BTreeMap<usize, ProducerCore>,
     consumers: BTreeMap<usize, ConsumerCore>,
     queries: Queries,
+    contexts: Arc<Contexts>,
     seen: Seen,
     shut_down_at: Option<Instant>,
     finished: bool,
@@ -105,6 +106,7 @@ impl Engine {
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
             queries: Queries::new(config.retry, seeds.u64(..)),
+            contexts: Arc::default(),
             seeds,
             config,
             seen: Seen::default(),
@@ -411,7 +413,7 @@ impl Engine {
     }
 
     /// Decodes an answer. One that makes no sense counts as lost, and ends the link that brought it.
-    fn decode<'a, R: Message + Decode<'a>>(
+    fn decode<'a, R: ApiMessage + Decode<'a>>(
         &mut self,
         now: Instant,
         outcome: &'a CallOutcome,
@@ -515,7 +517,7 @@ impl Drop for Engine {
     }
 }
 
-fn decode_answer<'a, R: Message + Decode<'a>>(
+fn decode_answer<'a, R: ApiMessage + Decode<'a>>(
     frame: &'a Bytes,
     version: ApiVersion,
 ) -> Result<R, DecodeError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use milena_wire::{
-    ApiKey, ApiVersion, CorrelationId, DecodeError, Encode, ErrorCode, Frame, Message,
+    ApiKey, ApiMessage, ApiVersion, CorrelationId, DecodeError, Encode, ErrorCode, Frame,
     encode_response,
 };
 
@@ -196,11 +196,11 @@ impl Context<'_> {
             .is_some_and(|forced| forced.silent && forced.is_about(topic, partition))
     }
 
-    pub(crate) fn answer<R: Message + Encode>(&self, response: &R) -> Reply {
+    pub(crate) fn answer<R: ApiMessage + Encode>(&self, response: &R) -> Reply {
         self.answer_in_version(response, self.version)
     }
 
-    pub(crate) fn answer_in_version<R: Message + Encode>(
+    pub(crate) fn answer_in_version<R: ApiMessage + Encode>(
         &self,
         response: &R,
         version: i16,

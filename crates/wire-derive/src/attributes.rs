@@ -1,7 +1,8 @@
 //! What `#[message(...)]` and `#[field(...)]` say.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
+use syn::ext::IdentExt as _;
 use syn::{DeriveInput, Error, Expr, Field, Ident, LitInt, LitStr, Result, Type};
 
 use crate::types::{Element, FieldType};
@@ -49,7 +50,8 @@ impl Versions {
 
 /// The struct's own attribute.
 pub(crate) struct MessageAttributes {
-    pub(crate) key: i16,
+    /// `None` for a schema that lives inside a field.
+    pub(crate) key: Option<i16>,
     pub(crate) versions: Versions,
     pub(crate) flexible: Option<i16>,
     pub(crate) response: Option<Type>,
@@ -77,7 +79,7 @@ impl MessageAttributes {
         let missing =
             |what| Error::new_spanned(&input.ident, format!("#[message({what} = ...)] is missing"));
         Ok(Self {
-            key: key.ok_or_else(|| missing("key"))?,
+            key,
             versions: versions.ok_or_else(|| missing("versions"))?,
             flexible,
             response,
@@ -102,13 +104,6 @@ impl FieldAttributes {
         let Some(ident) = field.ident.clone() else {
             return Err(Error::new_spanned(field, "fields need names"));
         };
-        // The expansion has locals of these names, next to one a field.
-        if ["reader", "version", "field"]
-            .iter()
-            .any(|local| ident == local)
-        {
-            return Err(Error::new_spanned(field, "a field cannot be called that"));
-        }
         let kind = FieldType::parse(&field.ty)?;
         let (mut versions, mut nullable, mut default, mut tag, mut ignorable) =
             (None, None, None, None, false);
@@ -156,9 +151,17 @@ impl FieldAttributes {
         })
     }
 
+    /// The variable that holds the field's value while the others are read. It is no name of the caller's, so that a field may be
+    /// called `version` like a parameter of the function.
+    pub(crate) fn local(&self) -> Ident {
+        let mut local = self.ident.clone();
+        local.set_span(Span::mixed_site());
+        local
+    }
+
     /// The field's name in errors.
     pub(crate) fn name(&self) -> String {
-        self.ident.to_string()
+        self.ident.unraw().to_string()
     }
 
     /// The value of the field where it is absent.
@@ -176,11 +179,15 @@ impl FieldAttributes {
             Some(value) => quote!(#value),
             None => quote!(<#ty>::default()),
         };
-        match (self.kind.list, self.kind.optional) {
-            (true, true) => quote!(self.#ident.as_ref().is_some_and(|items| !items.is_empty())),
-            (true, false) => quote!(!self.#ident.is_empty()),
-            (false, true) => quote!(self.#ident.is_some()),
-            (false, false) => quote!(self.#ident != #default),
+        let list = self.kind.list || matches!(self.kind.element, Element::Numbers);
+        match (list, self.kind.optional, &self.default) {
+            (true, false, _) => quote!(!self.#ident.is_empty()),
+            (_, true, None) => quote!(self.#ident.is_some()),
+            // The only default of a list that is not null is the empty one.
+            (true, true, Some(_)) => {
+                quote!(self.#ident.as_ref().is_none_or(|items| !items.is_empty()))
+            }
+            (false, _, _) => quote!(self.#ident != #default),
         }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn implementation(declaration: &Declaration) -> TokenStream {
         .map(|field| read_untagged(field, within));
     let tagged = read_tagged(declaration, within);
     let names = declaration.fields.iter().map(|field| &field.ident);
+    let locals = declaration.fields.iter().map(FieldAttributes::local);
     let sizes = declaration.untagged().map(|field| {
         let bytes = field.kind.bytes_min();
         match field.versions.condition(within) {
@@ -36,7 +37,7 @@ pub(crate) fn implementation(declaration: &Declaration) -> TokenStream {
                 #begin
                 #(#untagged)*
                 #tagged
-                ::core::result::Result::Ok(Self { #(#names,)* })
+                ::core::result::Result::Ok(Self { #(#names: #locals,)* })
             }
 
             fn bytes_min(version: crate::ApiVersion) -> usize {
@@ -48,11 +49,11 @@ pub(crate) fn implementation(declaration: &Declaration) -> TokenStream {
 }
 
 fn read_untagged(field: &FieldAttributes, within: Versions) -> TokenStream {
-    let (ident, ty, default) = (&field.ident, &field.ty, field.default_value());
+    let (local, ty, default) = (field.local(), &field.ty, field.default_value());
     let read = read_value(field, within);
     match field.versions.condition(within) {
-        Some(condition) => quote!(let #ident: #ty = if #condition { #read } else { #default };),
-        None => quote!(let #ident: #ty = #read;),
+        Some(condition) => quote!(let #local: #ty = if #condition { #read } else { #default };),
+        None => quote!(let #local: #ty = #read;),
     }
 }
 
@@ -63,21 +64,21 @@ fn read_tagged(declaration: &Declaration, within: Versions) -> TokenStream {
         return quote!(reader.skip_tagged_fields()?;);
     }
     let locals = tagged.iter().map(|(_, field)| {
-        let (ident, ty, default) = (&field.ident, &field.ty, field.default_value());
-        quote!(let mut #ident: #ty = #default;)
+        let (local, ty, default) = (field.local(), &field.ty, field.default_value());
+        quote!(let mut #local: #ty = #default;)
     });
     let arms = tagged.iter().map(|(tag, field)| {
-        let (ident, read) = (&field.ident, read_value(field, within));
+        let (local, read) = (field.local(), read_value(field, within));
         let guard = field
             .versions
             .condition(within)
             .map(|condition| quote!(if #condition));
-        quote!(#tag #guard => #ident = #read,)
+        quote!(#tag #guard => #local = #read,)
     });
     quote! {
         #(#locals)*
-        for _ in 0..reader.tagged_field_count()? {
-            let field = reader.tagged_field()?;
+        let mut tags = reader.tagged_fields()?;
+        while let ::core::option::Option::Some(field) = tags.next(reader)? {
             match field.tag {
                 #(#arms)*
                 _ => reader.skip_tagged_field(&field)?,
@@ -97,8 +98,11 @@ fn read_value(field: &FieldAttributes, within: Versions) -> TokenStream {
         (Element::Bytes, _) => quote!(reader.nullable_bytes(#name)?),
         (Element::Records, _) => quote!(reader.nullable_records(#name)?),
         (Element::Text, true) => quote!(reader.nullable_strings(#name)?),
-        (Element::Scalar(..), _) => quote!(reader.nullable_i32s(#name)?),
-        (Element::Struct, _) => quote!(reader.nullable_structs(#name, version)?),
+        (Element::Numbers, _) => quote!(reader.nullable_numbers(#name)?),
+        (Element::Struct, true) => quote!(reader.nullable_structs(#name, version)?),
+        (Element::Struct | Element::Scalar(..), _) => {
+            quote!(reader.nullable_struct(#name, version)?)
+        }
     };
     // Where null is allowed in every version the field exists in, no test is needed.
     let narrowed = nullable.condition(Versions {
@@ -116,8 +120,8 @@ fn read_value(field: &FieldAttributes, within: Versions) -> TokenStream {
 
 fn read_present(field: &FieldAttributes, name: &str) -> TokenStream {
     match (&field.kind.element, field.kind.list) {
-        (Element::Scalar(method, _), false) => quote!(reader.#method(#name)?),
-        (Element::Scalar(..), true) => quote!(reader.i32s(#name)?),
+        (Element::Scalar(method, _), _) => quote!(reader.#method(#name)?),
+        (Element::Numbers, _) => quote!(reader.numbers(#name)?),
         (Element::Text, false) => quote!(reader.string(#name)?),
         (Element::Text, true) => quote!(reader.strings(#name)?),
         (Element::Bytes, _) => quote!(reader.bytes(#name)?),

@@ -99,6 +99,10 @@ fn write_value(field: &FieldAttributes, within: Versions) -> TokenStream {
             quote!(null_string),
             write_present(field, &quote!(value), &name),
         ),
+        (Element::Struct, false) => (
+            quote!(null_struct),
+            quote!(writer.struct_present(); crate::Encode::encode(value, writer, version)?;),
+        ),
         (Element::Bytes | Element::Records, false) => (
             quote!(null_bytes),
             write_present(field, &quote!(value), &name),
@@ -130,8 +134,8 @@ fn write_value(field: &FieldAttributes, within: Versions) -> TokenStream {
 
 fn write_present(field: &FieldAttributes, value: &TokenStream, name: &str) -> TokenStream {
     match (&field.kind.element, field.kind.list) {
-        (Element::Scalar(method, _), false) => quote!(writer.#method(#value);),
-        (Element::Scalar(..), true) => quote!(writer.i32s(&#value, #name)?;),
+        (Element::Scalar(method, _), _) => quote!(writer.#method(#value);),
+        (Element::Numbers, _) => quote!(writer.numbers(&#value, #name)?;),
         (Element::Text, false) => quote!(writer.string(&#value, #name)?;),
         (Element::Text, true) => quote!(writer.strings(&#value, #name)?;),
         (Element::Bytes, _) => quote!(writer.bytes(&#value, #name)?;),

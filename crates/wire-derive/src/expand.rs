@@ -89,7 +89,7 @@ impl Declaration {
         let Some(message) = &self.message else {
             return quote!();
         };
-        let (ident, arguments, key) = (&self.ident, &self.arguments, message.key);
+        let (ident, arguments) = (&self.ident, &self.arguments);
         let name = ident.to_string();
         let min = message.versions.min;
         let max = message.versions.max.unwrap_or(i16::MAX);
@@ -109,14 +109,21 @@ impl Declaration {
                 }
             }
         });
+        let api = message.key.map(|key| {
+            quote! {
+                impl #arguments crate::ApiMessage for #ident #arguments {
+                    const KEY: crate::ApiKey = crate::ApiKey(#key);
+                }
+            }
+        });
         quote! {
             impl #arguments crate::Message for #ident #arguments {
-                const KEY: crate::ApiKey = crate::ApiKey(#key);
                 const NAME: &'static str = #name;
                 const VERSIONS: crate::VersionRange =
                     crate::VersionRange { min: crate::ApiVersion(#min), max: crate::ApiVersion(#max) };
                 const FLEXIBLE_SINCE: ::core::option::Option<crate::ApiVersion> = #flexible;
             }
+            #api
             #request
         }
     }

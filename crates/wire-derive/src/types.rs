@@ -14,6 +14,8 @@ pub(crate) struct FieldType {
 pub(crate) enum Element {
     /// Read and written by the method of this name, which takes the given number of bytes.
     Scalar(Ident, usize),
+    /// `Numbers<'a, T>`: a list of numbers, each of so many bytes.
+    Numbers,
     /// `&'a str`.
     Text,
     /// `&'a [u8]`.
@@ -29,11 +31,8 @@ impl FieldType {
         let (optional, ty) = unwrap(ty, "Option");
         let (list, ty) = unwrap(ty, "Vec");
         let element = Element::parse(ty)?;
-        if optional && !list && matches!(element, Element::Scalar(..) | Element::Struct) {
-            return Err(Error::new_spanned(
-                ty,
-                "only strings, bytes, records and lists can be null",
-            ));
+        if optional && !list && matches!(element, Element::Scalar(..)) {
+            return Err(Error::new_spanned(ty, "a number cannot be null"));
         }
         if matches!(element, Element::Records) && (list || !optional) {
             return Err(Error::new_spanned(ty, "records are `Option<Payload>`"));
@@ -41,13 +40,10 @@ impl FieldType {
         if list && matches!(element, Element::Bytes) {
             return Err(Error::new_spanned(ty, "no message has a list of bytes"));
         }
-        if let Element::Scalar(method, _) = &element
-            && list
-            && method != "i32"
-        {
+        if list && matches!(element, Element::Scalar(..) | Element::Numbers) {
             return Err(Error::new_spanned(
                 ty,
-                "the only lists of numbers are `Vec<i32>`",
+                "a list of numbers is `Numbers<'a, i32>`",
             ));
         }
         Ok(Self {
@@ -88,12 +84,13 @@ impl Element {
                 };
                 Ok(match name.as_str() {
                     "bool" | "i8" => scalar(&name, 1),
-                    "i16" => scalar(&name, 2),
+                    "i16" | "u16" => scalar(&name, 2),
                     "i32" => scalar(&name, 4),
                     "i64" | "f64" => scalar(&name, 8),
                     "ErrorCode" => scalar("error_code", 2),
                     "Uuid" => scalar("uuid", 16),
                     "Payload" => Self::Records,
+                    "Numbers" => Self::Numbers,
                     _ => Self::Struct,
                 })
             }

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use crate::record::Compression;
-use crate::{ApiKey, ApiVersion, VersionRange};
+use crate::{ApiVersion, VersionRange};
 
 /// Bytes that are not what the protocol says. Nothing of them was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodeError {
-    /// The API whose message was read; `None` in record batches and frame prefixes.
-    pub api: Option<ApiKey>,
+    /// The message that was read, as Kafka's schema calls it; `None` in record batches and frame prefixes.
+    pub message: Option<&'static str>,
     /// The version it was read in; -1 where there is none.
     pub version: ApiVersion,
     /// The field that was read.
@@ -26,7 +26,7 @@ impl DecodeError {
     #[cold]
     pub(crate) const fn plain(field: &'static str, position: usize, kind: DecodeErrorKind) -> Self {
         Self {
-            api: None,
+            message: None,
             version: ApiVersion(-1),
             field,
             position,
@@ -37,8 +37,8 @@ impl DecodeError {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(api) = self.api {
-            write!(f, "{api} {}: ", self.version)?;
+        if let Some(message) = self.message {
+            write!(f, "{message} {}: ", self.version)?;
         }
         write!(f, "{} at byte {}: {}", self.field, self.position, self.kind)
     }
@@ -73,6 +73,12 @@ pub enum DecodeErrorKind {
     /// A string that is not UTF-8.
     #[error("not UTF-8")]
     InvalidUtf8,
+    /// A tagged field comes twice, or after one of a higher number.
+    #[error("tagged field {tag} is out of order")]
+    TagOrder {
+        /// Its number.
+        tag: u32,
+    },
     /// A tagged field is longer or shorter than it says.
     #[error("tagged field {tag} does not fill its announced size")]
     TaggedFieldSize {
@@ -148,8 +154,8 @@ pub enum DecodeErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EncodeError {
-    /// The API whose message was written.
-    pub api: ApiKey,
+    /// The message that was written, as Kafka's schema calls it.
+    pub message: &'static str,
     /// The version it was to be written in.
     pub version: ApiVersion,
     /// The field that does not fit.
@@ -163,7 +169,7 @@ impl fmt::Display for EncodeError {
         write!(
             f,
             "{} {}: {}: {}",
-            self.api, self.version, self.field, self.kind
+            self.message, self.version, self.field, self.kind
         )
     }
 }

@@ -4,8 +4,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::messages::ApiVersionsResponse;
 use crate::{
-    ApiKey, ApiVersion, CorrelationId, Decode, DecodeError, DecodeErrorKind, Encode, EncodeError,
-    ErrorCode, Frame, Message, Reader, Writer,
+    ApiKey, ApiMessage, ApiVersion, CorrelationId, Decode, DecodeError, DecodeErrorKind, Encode,
+    EncodeError, ErrorCode, Frame, Message, Reader, Writer,
 };
 
 /// What stands in front of every request.
@@ -22,13 +22,13 @@ pub struct RequestHeader<'a> {
 }
 
 /// A request ready to be written to a connection.
-pub fn encode_request<R: Message + Encode>(
+pub fn encode_request<R: ApiMessage + Encode>(
     request: &R,
     version: ApiVersion,
     correlation_id: CorrelationId,
     client_id: Option<&str>,
 ) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::new(R::KEY, version);
+    let mut writer = Writer::new(R::NAME, version);
     writer.i16(R::KEY.0);
     writer.i16(version.0);
     writer.i32(correlation_id.0);
@@ -44,12 +44,12 @@ pub fn encode_request<R: Message + Encode>(
 }
 
 /// A response ready to be written to a connection.
-pub fn encode_response<R: Message + Encode>(
+pub fn encode_response<R: ApiMessage + Encode>(
     response: &R,
     version: ApiVersion,
     correlation_id: CorrelationId,
 ) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::new(R::KEY, version);
+    let mut writer = Writer::new(R::NAME, version);
     writer.i32(correlation_id.0);
     writer.set_flexible(has_flexible_response_header::<R>(version));
     writer.tagged_field_count(0);
@@ -58,12 +58,12 @@ pub fn encode_response<R: Message + Encode>(
 }
 
 /// Reads a response from a whole frame without its length prefix. Bytes left over are an error.
-pub fn decode_response<'a, R: Message + Decode<'a>>(
+pub fn decode_response<'a, R: ApiMessage + Decode<'a>>(
     frame: &'a Bytes,
     version: ApiVersion,
 ) -> Result<R, DecodeError> {
     let mut reader = Reader::new(frame);
-    reader.set_context(R::KEY, version);
+    reader.set_context(R::NAME, version);
     reader.i32("correlation_id")?;
     reader.set_flexible(has_flexible_response_header::<R>(version));
     reader.skip_tagged_fields()?;
@@ -79,7 +79,7 @@ pub fn decode_api_versions_response(
     version: ApiVersion,
 ) -> Result<ApiVersionsResponse<'_>, DecodeError> {
     let mut reader = Reader::new(frame);
-    reader.set_context(ApiKey::API_VERSIONS, version);
+    reader.set_context(ApiVersionsResponse::NAME, version);
     reader.i32("correlation_id")?;
     // The code comes first in every version, so it can be looked at before the version is known.
     let error_code = reader.error_code("error_code")?;
@@ -109,7 +109,7 @@ pub fn decode_request_header<'a>(
 ) -> Result<RequestHeader<'a>, DecodeError> {
     let api_key = ApiKey(reader.i16("api_key")?);
     let api_version = ApiVersion(reader.i16("api_version")?);
-    reader.set_context(api_key, api_version);
+    reader.set_context(api_key.name(), api_version);
     let correlation_id = CorrelationId(reader.i32("correlation_id")?);
     reader.set_flexible(false);
     let client_id = reader.nullable_string("client_id")?;
@@ -154,11 +154,11 @@ pub fn take_frame(
     Ok(Some(buffer.split_to(len).freeze()))
 }
 
-fn is_flexible<M: Message>(version: ApiVersion) -> bool {
+fn is_flexible<M: ApiMessage>(version: ApiVersion) -> bool {
     M::FLEXIBLE_SINCE.is_some_and(|since| version >= since)
 }
 
 /// The header of an `ApiVersions` response never grew: a client must be able to read it before it knows what the broker speaks.
-fn has_flexible_response_header<M: Message>(version: ApiVersion) -> bool {
+fn has_flexible_response_header<M: ApiMessage>(version: ApiVersion) -> bool {
     M::KEY != ApiKey::API_VERSIONS && is_flexible::<M>(version)
 }

@@ -34,6 +34,7 @@ mod error_code;
 mod frame;
 mod message;
 pub mod messages;
+mod numbers;
 mod payload;
 mod primitives;
 mod reader;
@@ -48,9 +49,10 @@ pub use frame::{
     RequestHeader, decode_api_versions_response, decode_request_header, decode_response,
     encode_request, encode_response, peek_correlation_id, take_frame,
 };
-pub use message::{Decode, Encode, Message, Request};
+pub use message::{ApiMessage, Decode, Encode, Message, Request};
+pub use numbers::{Number, Numbers};
 pub use payload::{Frame, Payload};
 pub use primitives::{ApiKey, ApiVersion, CorrelationId, VersionRange};
-pub use reader::{Reader, TaggedField};
+pub use reader::{Reader, TaggedField, TaggedFields};
 pub use uuid::{ParseUuidError, Uuid};
 pub use writer::{TaggedFieldStart, Writer};

@@ -2,10 +2,8 @@
 
 use crate::{ApiKey, ApiVersion, DecodeError, EncodeError, Reader, VersionRange, Writer};
 
-/// A request or response.
+/// A declared schema: a request, a response, or what is found inside a field or a record.
 pub trait Message {
-    /// The API it belongs to.
-    const KEY: ApiKey;
     /// Its name in Kafka's schema, such as `ProduceRequest`.
     const NAME: &'static str;
     /// The versions that can be written and read.
@@ -14,10 +12,16 @@ pub trait Message {
     const FLEXIBLE_SINCE: Option<ApiVersion>;
 }
 
+/// A request or response.
+pub trait ApiMessage: Message {
+    /// The API it belongs to.
+    const KEY: ApiKey;
+}
+
 /// A request, tied to what answers it.
-pub trait Request: Message + Encode {
+pub trait Request: ApiMessage + Encode {
     /// The answer; `'a` is the life of the frame it borrows from.
-    type Response<'a>: Message + Decode<'a>;
+    type Response<'a>: ApiMessage + Decode<'a>;
 }
 
 /// Can be written.

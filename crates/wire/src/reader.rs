@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    ApiKey, ApiVersion, Decode, DecodeError, DecodeErrorKind, ErrorCode, Message, Payload, Uuid,
-    varint,
+    ApiVersion, Decode, DecodeError, DecodeErrorKind, ErrorCode, Message, Number, Numbers, Payload,
+    Uuid, varint,
 };
 
 /// A frame, read from front to back. The field names given to its methods are for errors only.
@@ -12,7 +12,7 @@ use crate::{
 pub struct Reader<'a> {
     frame: &'a Bytes,
     rest: &'a [u8],
-    api: Option<ApiKey>,
+    message: Option<&'static str>,
     version: ApiVersion,
     flexible: bool,
 }
@@ -27,13 +27,45 @@ pub struct TaggedField {
     left_after: usize,
 }
 
+/// The tagged fields of one struct, in the order of their numbers.
+#[derive(Debug)]
+pub struct TaggedFields {
+    left: u32,
+    above: Option<u32>,
+}
+
+impl TaggedFields {
+    /// The number and size of the next one; its value comes next in `reader`. A number that is not above the one before is an error, for
+    /// a field that comes twice would have two values.
+    pub fn next(&mut self, reader: &mut Reader<'_>) -> Result<Option<TaggedField>, DecodeError> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.left = left;
+        let tag = reader.uvarint("tag")?;
+        if self.above.is_some_and(|above| tag <= above) {
+            return Err(reader.error("tag", DecodeErrorKind::TagOrder { tag }));
+        }
+        self.above = Some(tag);
+        let size = reader.uvarint("tag size")? as usize;
+        match reader.rest.len().checked_sub(size) {
+            Some(left_after) => Ok(Some(TaggedField {
+                tag,
+                size,
+                left_after,
+            })),
+            None => Err(reader.error("tag size", DecodeErrorKind::Truncated)),
+        }
+    }
+}
+
 impl<'a> Reader<'a> {
     /// Reads `frame` from its first byte, in the older form without compact lengths until a message says otherwise.
     pub fn new(frame: &'a Bytes) -> Self {
         Self {
             frame,
             rest: frame,
-            api: None,
+            message: None,
             version: ApiVersion(-1),
             flexible: false,
         }
@@ -59,7 +91,7 @@ impl<'a> Reader<'a> {
 
     /// Starts the body of `M`.
     pub fn begin<M: Message>(&mut self, version: ApiVersion) -> Result<(), DecodeError> {
-        self.set_context(M::KEY, version);
+        self.set_context(M::NAME, version);
         self.flexible = M::FLEXIBLE_SINCE.is_some_and(|since| version >= since);
         if M::VERSIONS.contains(version) {
             Ok(())
@@ -69,15 +101,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Names the message in errors.
-    pub(crate) const fn set_context(&mut self, api: ApiKey, version: ApiVersion) {
-        self.api = Some(api);
+    pub(crate) const fn set_context(&mut self, message: &'static str, version: ApiVersion) {
+        self.message = Some(message);
         self.version = version;
     }
 
     #[cold]
     fn error(&self, field: &'static str, kind: DecodeErrorKind) -> DecodeError {
         DecodeError {
-            api: self.api,
+            message: self.message,
             version: self.version,
             field,
             position: self.position(),
@@ -124,6 +156,11 @@ impl<'a> Reader<'a> {
     /// Sixteen bits.
     pub fn i16(&mut self, field: &'static str) -> Result<i16, DecodeError> {
         self.array(field).map(i16::from_be_bytes)
+    }
+
+    /// Sixteen bits without a sign.
+    pub fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
+        self.array(field).map(u16::from_be_bytes)
     }
 
     /// Thirty-two bits.
@@ -201,21 +238,25 @@ impl<'a> Reader<'a> {
         )))
     }
 
-    /// A list of numbers.
-    pub fn i32s(&mut self, field: &'static str) -> Result<Vec<i32>, DecodeError> {
-        self.nullable_i32s(field)?
+    /// A list of numbers, which stay in the frame.
+    pub fn numbers<T: Number>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Numbers<'a, T>, DecodeError> {
+        self.nullable_numbers(field)?
             .ok_or_else(|| self.error(field, DecodeErrorKind::UnexpectedNull))
     }
 
     /// A list of numbers, or null.
-    pub fn nullable_i32s(&mut self, field: &'static str) -> Result<Option<Vec<i32>>, DecodeError> {
-        let Some(count) = self.count(4, field)? else {
+    pub fn nullable_numbers<T: Number>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Option<Numbers<'a, T>>, DecodeError> {
+        let Some(count) = self.count(T::BYTES, field)? else {
             return Ok(None);
         };
-        (0..count)
-            .map(|_| self.i32(field))
-            .collect::<Result<_, _>>()
-            .map(Some)
+        let bytes = self.slice(count * T::BYTES, field)?;
+        Ok(Some(Numbers::from_wire(bytes)))
     }
 
     /// A list of strings.
@@ -237,6 +278,18 @@ impl<'a> Reader<'a> {
             items.push(self.string(field)?);
         }
         Ok(Some(items))
+    }
+
+    /// A struct or null: a byte in front says which.
+    pub fn nullable_struct<T: Decode<'a>>(
+        &mut self,
+        field: &'static str,
+        version: ApiVersion,
+    ) -> Result<Option<T>, DecodeError> {
+        if self.i8(field)? < 0 {
+            return Ok(None);
+        }
+        T::decode(self, version).map(Some)
     }
 
     /// A list of structs.
@@ -265,29 +318,16 @@ impl<'a> Reader<'a> {
         Ok(Some(items))
     }
 
-    /// How many tagged fields follow; none in the older form.
-    pub fn tagged_field_count(&mut self) -> Result<u32, DecodeError> {
-        if !self.flexible {
-            return Ok(0);
-        }
-        let count = self.uvarint("tagged fields")?;
+    /// The tagged fields that follow; none in the older form.
+    pub fn tagged_fields(&mut self) -> Result<TaggedFields, DecodeError> {
+        let left = if self.flexible {
+            self.uvarint("tagged fields")?
+        } else {
+            0
+        };
         // Each takes a byte for its number and one for its size.
-        self.check_count(count, 2, "tagged fields")?;
-        Ok(count)
-    }
-
-    /// The number and size of the next tagged field.
-    pub fn tagged_field(&mut self) -> Result<TaggedField, DecodeError> {
-        let tag = self.uvarint("tag")?;
-        let size = self.uvarint("tag size")? as usize;
-        match self.rest.len().checked_sub(size) {
-            Some(left_after) => Ok(TaggedField {
-                tag,
-                size,
-                left_after,
-            }),
-            None => Err(self.error("tag size", DecodeErrorKind::Truncated)),
-        }
+        self.check_count(left, 2, "tagged fields")?;
+        Ok(TaggedFields { left, above: None })
     }
 
     /// Passes over a field of a later version.
@@ -309,8 +349,8 @@ impl<'a> Reader<'a> {
 
     /// Passes over the tagged fields of a struct that has none we know.
     pub fn skip_tagged_fields(&mut self) -> Result<(), DecodeError> {
-        for _ in 0..self.tagged_field_count()? {
-            let field = self.tagged_field()?;
+        let mut tags = self.tagged_fields()?;
+        while let Some(field) = tags.next(self)? {
             self.skip_tagged_field(&field)?;
         }
         Ok(())
@@ -386,7 +426,7 @@ mod tests {
         let mut reader = Reader::new(&frame);
         let count = i32::MAX.cast_unsigned();
         assert_eq!(
-            kind(reader.i32s("replicas")),
+            kind(reader.numbers::<i32>("replicas")),
             DecodeErrorKind::CountTooLarge { count, room: 2 }
         );
     }
@@ -395,10 +435,13 @@ mod tests {
     fn errors_say_field_and_position() {
         let frame = Bytes::from_static(&[0, 1, 0, 2, 0xff, 0xff]);
         let mut reader = Reader::new(&frame);
-        reader.set_context(ApiKey::METADATA, ApiVersion(1));
+        reader.set_context("MetadataResponse", ApiVersion(1));
         assert_eq!(reader.i16("a"), Ok(1));
         let error = reader.string("host").expect_err("not UTF-8");
-        assert_eq!(error.to_string(), "Metadata v1: host at byte 6: not UTF-8");
+        assert_eq!(
+            error.to_string(),
+            "MetadataResponse v1: host at byte 6: not UTF-8"
+        );
     }
 
     #[test]
@@ -417,12 +460,27 @@ mod tests {
     }
 
     #[test]
+    fn tags_that_repeat_or_fall_are_refused() {
+        for (first, second) in [(3, 3), (3, 2), (1, 0)] {
+            let frame = Bytes::from(vec![2, first, 0, second, 0]);
+            let mut reader = Reader::new(&frame);
+            reader.set_flexible(true);
+            assert_eq!(
+                kind(reader.skip_tagged_fields()),
+                DecodeErrorKind::TagOrder {
+                    tag: u32::from(second)
+                }
+            );
+        }
+    }
+
+    #[test]
     fn a_tagged_field_must_fill_its_size() {
         let frame = Bytes::from_static(&[1, 0, 3, 0, 1, 9]);
         let mut reader = Reader::new(&frame);
         reader.set_flexible(true);
-        assert_eq!(reader.tagged_field_count(), Ok(1));
-        let field = reader.tagged_field().expect("complete");
+        let mut tags = reader.tagged_fields().expect("complete");
+        let field = tags.next(&mut reader).expect("complete").expect("one");
         assert_eq!(reader.i16("two of three bytes"), Ok(1));
         assert_eq!(
             kind(reader.end_tagged_field(&field)),

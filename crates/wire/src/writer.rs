@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    ApiKey, ApiVersion, Encode, EncodeError, EncodeErrorKind, ErrorCode, Frame, Message, Payload,
-    Uuid, varint,
+    ApiVersion, Encode, EncodeError, EncodeErrorKind, ErrorCode, Frame, Message, Number, Numbers,
+    Payload, Uuid, varint,
 };
 
 /// A frame being written. The field names given to its methods are for errors only.
@@ -13,7 +13,7 @@ pub struct Writer {
     buffer: BytesMut,
     /// Records, each with the place in `buffer` that they go in front of.
     holes: Vec<(usize, Payload)>,
-    api: ApiKey,
+    message: &'static str,
     version: ApiVersion,
     flexible: bool,
 }
@@ -26,14 +26,14 @@ pub struct TaggedFieldStart(usize);
 const PREFIX_LEN: usize = 4;
 
 impl Writer {
-    /// An empty frame for a message of `api`, in the older form without compact lengths until a message says otherwise.
-    pub fn new(api: ApiKey, version: ApiVersion) -> Self {
+    /// An empty frame for a message called `message`, in the older form without compact lengths until a message says otherwise.
+    pub fn new(message: &'static str, version: ApiVersion) -> Self {
         let mut buffer = BytesMut::with_capacity(256);
         buffer.extend_from_slice(&[0; PREFIX_LEN]);
         Self {
             buffer,
             holes: Vec::new(),
-            api,
+            message,
             version,
             flexible: false,
         }
@@ -41,7 +41,7 @@ impl Writer {
 
     /// Starts the body of `M`.
     pub fn begin<M: Message>(&mut self, version: ApiVersion) -> Result<(), EncodeError> {
-        (self.api, self.version) = (M::KEY, version);
+        (self.message, self.version) = (M::NAME, version);
         self.flexible = M::FLEXIBLE_SINCE.is_some_and(|since| version >= since);
         if M::VERSIONS.contains(version) {
             Ok(())
@@ -93,7 +93,7 @@ impl Writer {
     #[cold]
     const fn error(&self, field: &'static str, kind: EncodeErrorKind) -> EncodeError {
         EncodeError {
-            api: self.api,
+            message: self.message,
             version: self.version,
             field,
             kind,
@@ -118,6 +118,11 @@ impl Writer {
 
     /// Sixteen bits.
     pub fn i16(&mut self, value: i16) {
+        self.buffer.extend_from_slice(&value.to_be_bytes());
+    }
+
+    /// Sixteen bits without a sign.
+    pub fn u16(&mut self, value: u16) {
         self.buffer.extend_from_slice(&value.to_be_bytes());
     }
 
@@ -186,6 +191,16 @@ impl Writer {
         Ok(())
     }
 
+    /// What stands in front of a struct that may be null, and is not.
+    pub fn struct_present(&mut self) {
+        self.i8(1);
+    }
+
+    /// Null in place of a struct.
+    pub fn null_struct(&mut self) {
+        self.i8(-1);
+    }
+
     /// Null in place of a list.
     pub fn null_array(&mut self) {
         if self.flexible {
@@ -196,9 +211,13 @@ impl Writer {
     }
 
     /// A list of numbers.
-    pub fn i32s(&mut self, values: &[i32], field: &'static str) -> Result<(), EncodeError> {
+    pub fn numbers<T: Number>(
+        &mut self,
+        values: &Numbers<'_, T>,
+        field: &'static str,
+    ) -> Result<(), EncodeError> {
         self.len(values.len(), field)?;
-        values.iter().for_each(|value| self.i32(*value));
+        values.iter().for_each(|value| value.put(&mut self.buffer));
         Ok(())
     }
 
@@ -280,7 +299,7 @@ mod tests {
     #[test]
     fn records_ride_along_uncopied() {
         let records = Bytes::from(vec![7_u8; 100]);
-        let mut writer = Writer::new(ApiKey::PRODUCE, ApiVersion(3));
+        let mut writer = Writer::new("ProduceRequest", ApiVersion(3));
         writer.i8(1);
         writer
             .records(&Payload::from(records.clone()), "records")
@@ -295,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_tagged_field_gets_its_size_in_front() {
-        let mut writer = Writer::new(ApiKey::PRODUCE, ApiVersion(9));
+        let mut writer = Writer::new("ProduceRequest", ApiVersion(9));
         writer.set_flexible(true);
         writer.tagged_field_count(1);
         let start = writer.begin_tagged_field(3);
@@ -308,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_string_too_long_for_its_length_is_refused() {
-        let mut writer = Writer::new(ApiKey::METADATA, ApiVersion(1));
+        let mut writer = Writer::new("MetadataRequest", ApiVersion(1));
         let error = writer
             .string(&"x".repeat(32768), "name")
             .expect_err("16 bits of length");

@@ -87,8 +87,8 @@ impl TopicMetadata {
         !self.topic_id.is_zero() && !answer.topic_id.is_zero() && self.topic_id != answer.topic_id
     }
 
-    fn merge_partitions(&mut self, answers: &[MetadataResponsePartition]) -> bool {
-        let index = |answer: &MetadataResponsePartition| {
+    fn merge_partitions(&mut self, answers: &[MetadataResponsePartition<'_>]) -> bool {
+        let index = |answer: &MetadataResponsePartition<'_>| {
             usize::try_from(answer.partition_index)
                 .ok()
                 .filter(|index| *index < PARTITIONS_MAX)
@@ -117,7 +117,7 @@ impl TopicMetadata {
 }
 
 impl PartitionMetadata {
-    fn merge(&mut self, answer: &MetadataResponsePartition) -> bool {
+    fn merge(&mut self, answer: &MetadataResponsePartition<'_>) -> bool {
         let epoch = LeaderEpoch(answer.leader_epoch.max(-1));
         let leader = Some(NodeId(answer.leader_id)).filter(|node| node.0 >= 0);
         // The broker that answered lags behind the one that told us of our epoch: its leader has been replaced, and would only

@@ -18,7 +18,7 @@ use milena_wire::messages::{
     OffsetFetchRequestTopics, PartitionProduceData, ProduceRequest, TopicProduceData,
     TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
-use milena_wire::{ApiKey, ApiVersion, Message, Payload, Uuid, VersionRange, encode_request};
+use milena_wire::{ApiKey, ApiMessage, ApiVersion, Payload, Uuid, VersionRange, encode_request};
 
 use crate::router::EncodeCall;
 
@@ -36,7 +36,7 @@ const fn versions(min: i16, max: i16) -> VersionRange {
     }
 }
 
-fn prepared<M: Message>(versions: VersionRange, encode: EncodeCall) -> Prepared {
+fn prepared<M: ApiMessage>(versions: VersionRange, encode: EncodeCall) -> Prepared {
     Prepared {
         key: M::KEY,
         versions,

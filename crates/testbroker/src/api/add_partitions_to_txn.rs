@@ -75,8 +75,8 @@ fn results<'a>(
             .partitions
             .iter()
             .map(|index| AddPartitionsToTxnPartitionResult {
-                partition_index: *index,
-                partition_error_code: decided.error_of(context, topic.name, *index),
+                partition_index: index,
+                partition_error_code: decided.error_of(context, topic.name, index),
             });
         AddPartitionsToTxnTopicResult {
             name: topic.name,
@@ -120,8 +120,8 @@ fn decide(cluster: &mut Cluster, context: &Context<'_>, asked: &Asked<'_, '_>) -
     let mut participants: BTreeSet<Participant> = BTreeSet::new();
     for topic in asked.topics {
         for index in &topic.partitions {
-            let checked = context.check_partition(topic.name, *index).and_then(|()| {
-                let known = cluster.topics.partition(topic.name, *index).is_some();
+            let checked = context.check_partition(topic.name, index).and_then(|()| {
+                let known = cluster.topics.partition(topic.name, index).is_some();
                 if known {
                     Ok(())
                 } else {
@@ -130,9 +130,9 @@ fn decide(cluster: &mut Cluster, context: &Context<'_>, asked: &Asked<'_, '_>) -
             });
             match checked {
                 Ok(()) => {
-                    participants.insert((topic.name.into(), *index));
+                    participants.insert((topic.name.into(), index));
                 }
-                Err(error) => failed.push((topic.name.to_owned(), *index, error)),
+                Err(error) => failed.push((topic.name.to_owned(), index, error)),
             }
         }
     }

@@ -98,9 +98,9 @@ fn leaders_of(
 ) -> Result<BTreeMap<i32, i32>, Refusal> {
     let mut leaders = BTreeMap::new();
     for assignment in &topic.assignments {
-        match assignment.broker_ids.first() {
-            Some(leader) if cluster.node(*leader).is_some() => {
-                leaders.insert(assignment.partition_index, *leader);
+        match assignment.broker_ids.iter().next() {
+            Some(leader) if cluster.node(leader).is_some() => {
+                leaders.insert(assignment.partition_index, leader);
             }
             _ => return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, "no such replica")),
         }

@@ -128,10 +128,10 @@ fn partition_of(
     name: &str,
     index: i32,
     partition: &Partition,
-) -> MetadataResponsePartition {
+) -> MetadataResponsePartition<'static> {
     // Every node is a replica: the logs are shared.
     let replicas: Vec<i32> = cluster.nodes.iter().map(|node| node.id).collect();
-    let (up, down) = replicas.iter().partition(|id| cluster.is_up(**id));
+    let (up, down): (Vec<i32>, Vec<i32>) = replicas.iter().partition(|id| cluster.is_up(**id));
     let leader = if cluster.is_up(partition.leader) {
         partition.leader
     } else {
@@ -150,8 +150,8 @@ fn partition_of(
         partition_index: index,
         leader_id: leader,
         leader_epoch: partition.leader_epoch,
-        replica_nodes: replicas,
-        isr_nodes: up,
-        offline_replicas: down,
+        replica_nodes: replicas.into(),
+        isr_nodes: up.into(),
+        offline_replicas: down.into(),
     }
 }

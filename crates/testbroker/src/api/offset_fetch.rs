@@ -58,7 +58,7 @@ fn one_group(cluster: &Cluster, context: &Context<'_>, request: &OffsetFetchRequ
     let topics = request.topics.as_ref().map(|topics| {
         topics
             .iter()
-            .map(|topic| (Ok(topic.name.into()), topic.partition_indexes.clone()))
+            .map(|topic| (Ok(topic.name.into()), topic.partition_indexes.to_vec()))
             .collect()
     });
     let question = Question {
@@ -153,7 +153,7 @@ fn question(
             } else {
                 Ok(topic.name.into())
             };
-            (name, topic.partition_indexes.clone())
+            (name, topic.partition_indexes.to_vec())
         });
         named.collect()
     });

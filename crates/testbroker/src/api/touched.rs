@@ -122,7 +122,7 @@ fn offset_fetch(cluster: &Cluster, request: &wire::OffsetFetchRequest<'_>) -> To
         topic
             .partition_indexes
             .iter()
-            .map(|index| (topic.name.to_owned(), *index))
+            .map(|index| (topic.name.to_owned(), index))
     });
     let new = request
         .groups
@@ -133,7 +133,7 @@ fn offset_fetch(cluster: &Cluster, request: &wire::OffsetFetchRequest<'_>) -> To
         topic
             .partition_indexes
             .iter()
-            .map(move |index| (name.clone(), *index))
+            .map(move |index| (name.clone(), index))
     });
     let groups = request
         .groups
@@ -154,7 +154,7 @@ fn partitions_of(topics: &[wire::AddPartitionsToTxnTopic<'_>]) -> Vec<(String, i
         topic
             .partitions
             .iter()
-            .map(|index| (topic.name.to_owned(), *index))
+            .map(|index| (topic.name.to_owned(), index))
     });
     all.collect()
 }

@@ -157,7 +157,7 @@ fn every_version_of_offset_fetch_is_answered() {
             group_id: "g",
             topics: Some(vec![OffsetFetchRequestTopic {
                 name: "t",
-                partition_indexes: vec![0, 1],
+                partition_indexes: vec![0, 1].into(),
             }]),
             ..Default::default()
         };

@@ -239,7 +239,7 @@ impl Cluster {
             v3_and_below_producer_epoch: producer.epoch,
             v3_and_below_topics: vec![AddPartitionsToTxnTopic {
                 name: "t",
-                partitions: partitions.to_vec(),
+                partitions: partitions.into(),
             }],
             ..Default::default()
         };
@@ -286,7 +286,7 @@ impl Cluster {
                 group_id: group,
                 topics: Some(vec![OffsetFetchRequestTopics {
                     name: "t",
-                    partition_indexes: vec![0],
+                    partition_indexes: vec![0].into(),
                     ..Default::default()
                 }]),
                 ..Default::default()

@@ -4,7 +4,7 @@
 
 use milena_wire_derive::{Fields, Message};
 
-use crate::ErrorCode;
+use crate::{ErrorCode, Numbers};
 
 /// Partitions about to be written to.
 #[derive(Clone, Debug, PartialEq, Message)]
@@ -55,7 +55,7 @@ pub struct AddPartitionsToTxnTopic<'a> {
     pub name: &'a str,
     /// Partitions.
     #[field(versions = "0+")]
-    pub partitions: Vec<i32>,
+    pub partitions: Numbers<'a, i32>,
 }
 
 /// Whether they were added.

@@ -2,7 +2,7 @@
 
 use milena_wire_derive::{Fields, Message};
 
-use crate::{ErrorCode, Uuid};
+use crate::{ErrorCode, Numbers, Uuid};
 
 /// Topics to create.
 #[derive(Clone, Debug, PartialEq, Message)]
@@ -33,7 +33,7 @@ pub struct CreatableTopic<'a> {
     pub replication_factor: i16,
     /// Where each partition lives; empty to let the broker choose.
     #[field(versions = "0+")]
-    pub assignments: Vec<CreatableReplicaAssignment>,
+    pub assignments: Vec<CreatableReplicaAssignment<'a>>,
     /// Settings.
     #[field(versions = "0+")]
     pub configs: Vec<CreatableTopicConfig<'a>>,
@@ -41,13 +41,13 @@ pub struct CreatableTopic<'a> {
 
 /// Where one partition is to live.
 #[derive(Clone, Debug, PartialEq, Fields)]
-pub struct CreatableReplicaAssignment {
+pub struct CreatableReplicaAssignment<'a> {
     /// Partition.
     #[field(versions = "0+")]
     pub partition_index: i32,
     /// Brokers with a copy.
     #[field(versions = "0+")]
-    pub broker_ids: Vec<i32>,
+    pub broker_ids: Numbers<'a, i32>,
 }
 
 /// One setting.

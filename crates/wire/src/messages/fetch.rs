@@ -4,7 +4,7 @@
 
 use milena_wire_derive::{Fields, Message};
 
-use crate::{ErrorCode, Payload, Uuid};
+use crate::{ErrorCode, Numbers, Payload, Uuid};
 
 /// Positions to read from.
 #[derive(Clone, Debug, PartialEq, Message)]
@@ -113,7 +113,7 @@ pub struct ForgottenTopic<'a> {
     pub topic_id: Uuid,
     /// Partitions (since 7).
     #[field(versions = "7+")]
-    pub partitions: Vec<i32>,
+    pub partitions: Numbers<'a, i32>,
 }
 
 /// Batches that were read.

@@ -4,7 +4,7 @@
 
 use milena_wire_derive::{Fields, Message};
 
-use crate::{ErrorCode, Uuid};
+use crate::{ErrorCode, Numbers, Uuid};
 
 /// Topics to describe.
 #[derive(Clone, Debug, PartialEq, Message)]
@@ -96,7 +96,7 @@ pub struct MetadataResponseTopic<'a> {
     pub is_internal: bool,
     /// Partitions.
     #[field(versions = "0+")]
-    pub partitions: Vec<MetadataResponsePartition>,
+    pub partitions: Vec<MetadataResponsePartition<'a>>,
     /// What one may do, as bits (since 8).
     #[field(versions = "8+", default = i32::MIN)]
     pub topic_authorized_operations: i32,
@@ -104,7 +104,7 @@ pub struct MetadataResponseTopic<'a> {
 
 /// One partition.
 #[derive(Clone, Debug, PartialEq, Fields)]
-pub struct MetadataResponsePartition {
+pub struct MetadataResponsePartition<'a> {
     /// Error, or none.
     #[field(versions = "0+")]
     pub error_code: ErrorCode,
@@ -119,11 +119,11 @@ pub struct MetadataResponsePartition {
     pub leader_epoch: i32,
     /// Brokers with a copy.
     #[field(versions = "0+")]
-    pub replica_nodes: Vec<i32>,
+    pub replica_nodes: Numbers<'a, i32>,
     /// Those in sync.
     #[field(versions = "0+")]
-    pub isr_nodes: Vec<i32>,
+    pub isr_nodes: Numbers<'a, i32>,
     /// Those that are down (since 5).
     #[field(versions = "5+", ignorable)]
-    pub offline_replicas: Vec<i32>,
+    pub offline_replicas: Numbers<'a, i32>,
 }

@@ -4,7 +4,7 @@
 
 use milena_wire_derive::{Fields, Message};
 
-use crate::{ErrorCode, Uuid};
+use crate::{ErrorCode, Numbers, Uuid};
 
 /// Groups whose positions are wanted.
 #[derive(Clone, Debug, PartialEq, Message)]
@@ -32,7 +32,7 @@ pub struct OffsetFetchRequestTopic<'a> {
     pub name: &'a str,
     /// Partitions (until 7).
     #[field(versions = "0-7")]
-    pub partition_indexes: Vec<i32>,
+    pub partition_indexes: Numbers<'a, i32>,
 }
 
 /// One group, since 8.
@@ -63,7 +63,7 @@ pub struct OffsetFetchRequestTopics<'a> {
     pub topic_id: Uuid,
     /// Partitions (since 8).
     #[field(versions = "8+")]
-    pub partition_indexes: Vec<i32>,
+    pub partition_indexes: Numbers<'a, i32>,
 }
 
 /// The committed positions.

@@ -206,7 +206,7 @@ fn an_error_says_at_which_byte_of_the_batch() {
         .into_records()
         .expect_err("offset");
     assert_eq!(
-        (error.field, error.position, error.api),
+        (error.field, error.position, error.message),
         ("offset delta", HEADER_LEN + 7, None)
     );
 }

@@ -25,7 +25,7 @@ impl<F: FnMut(&mut Rng, &Bytes, &dyn Fn(&Bytes) -> Outcome)> Check for Attack<F>
 fn read<K: Kind>(bytes: &Bytes, version: ApiVersion) -> Outcome {
     let outcome = decode_body::<K::Of<'_>>(bytes, version).map(|_| ());
     if let Err(error) = &outcome {
-        assert_eq!(error.api, Some(<K::Of<'_> as Message>::KEY));
+        assert_eq!(error.message, Some(<K::Of<'_> as Message>::NAME));
         assert_eq!(error.version, version);
         assert!(
             error.position <= bytes.len() && !error.field.is_empty(),

@@ -7,14 +7,15 @@ use kafka_protocol::messages as theirs;
 use kafka_protocol::protocol::{Decodable, Encodable, Message as TheirMessage};
 use milena_wire::messages as ours;
 use milena_wire::{
-    ApiVersion, CorrelationId, Decode, DecodeError, Encode, Message, Reader, encode_response,
+    ApiMessage, ApiVersion, CorrelationId, Decode, DecodeError, Encode, Reader,
+    encode_response,
 };
 
 use crate::random::Random;
 
 /// One message, and what the witness calls it.
 pub(crate) trait Kind {
-    type Of<'a>: Message + Encode + Decode<'a> + Random + Default + PartialEq + Debug;
+    type Of<'a>: ApiMessage + Encode + Decode<'a> + Random + Default + PartialEq + Debug;
     type Theirs: TheirMessage + Encodable + Decodable + Debug;
 }
 
@@ -72,7 +73,7 @@ kinds! {
 }
 
 /// A message's bytes without frame and header.
-pub(crate) fn encode_body<M: Message + Encode>(message: &M, version: ApiVersion) -> Bytes {
+pub(crate) fn encode_body<M: ApiMessage + Encode>(message: &M, version: ApiVersion) -> Bytes {
     let frame = encode_response(message, version, CorrelationId(0));
     let mut bytes = frame.unwrap_or_else(|error| panic!("{error}")).to_bytes();
     let flexible = M::FLEXIBLE_SINCE.is_some_and(|since| version >= since);

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use fastrand::Rng;
 use milena_wire::messages::*;
-use milena_wire::{ErrorCode, Payload, Uuid};
+use milena_wire::{ErrorCode, Number, Numbers, Payload, Uuid};
 
 /// Can be made up, such that `version` can carry it.
 pub(crate) trait Random {
@@ -82,6 +82,12 @@ impl<T: Random> Random for Vec<T> {
         (0..random.usize(..4))
             .map(|_| T::random(random, version))
             .collect()
+    }
+}
+
+impl<T: Random + Number> Random for Numbers<'_, T> {
+    fn random(random: &mut Rng, version: i16) -> Self {
+        Vec::random(random, version).into()
     }
 }
 
@@ -310,7 +316,7 @@ structs! {
         partitions: 0..;
         topic_authorized_operations: 8..;
     }
-    MetadataResponsePartition {
+    MetadataResponsePartition<'a> {
         error_code: 0..;
         partition_index: 0..;
         leader_id: 0..;
@@ -436,7 +442,7 @@ structs! {
         assignments: 0..;
         configs: 0..;
     }
-    CreatableReplicaAssignment {
+    CreatableReplicaAssignment<'a> {
         partition_index: 0..;
         broker_ids: 0..;
     }

@@ -4,9 +4,10 @@ use bytes::{Bytes, BytesMut};
 use fastrand::Rng;
 use milena_wire::messages::*;
 use milena_wire::{
-    ApiKey, ApiVersion, CorrelationId, Decode, DecodeErrorKind, EncodeErrorKind, ErrorCode,
-    Message, Payload, Reader, Request, Uuid, decode_api_versions_response, decode_request_header,
-    decode_response, encode_request, encode_response, peek_correlation_id, take_frame,
+    ApiKey, ApiMessage, ApiVersion, CorrelationId, Decode, DecodeErrorKind, EncodeErrorKind,
+    ErrorCode, Message, Payload, Reader, Request, Uuid, decode_api_versions_response,
+    decode_request_header, decode_response, encode_request, encode_response, peek_correlation_id,
+    take_frame,
 };
 
 use crate::kinds::{Check, Kind, decode_body, encode_body, for_each_kind};
@@ -104,7 +105,7 @@ fn the_declared_flexible_versions_agree_with_the_header_table() {
     struct Agree;
     impl Check for Agree {
         fn check<K: Kind>(&mut self) {
-            let key = <K::Of<'_> as Message>::KEY;
+            let key = <K::Of<'_> as ApiMessage>::KEY;
             assert_eq!(
                 key.flexible_since(),
                 <K::Of<'_> as Message>::FLEXIBLE_SINCE,
@@ -130,8 +131,8 @@ fn a_response_with_bytes_left_over_is_refused() {
     let error = decode_response::<EndTxnResponse>(&bytes.freeze(), ApiVersion(5))
         .expect_err("one byte too many");
     assert_eq!(
-        (error.kind, error.api),
-        (DecodeErrorKind::TrailingBytes(1), Some(ApiKey::END_TXN))
+        (error.kind, error.message),
+        (DecodeErrorKind::TrailingBytes(1), Some("EndTxnResponse"))
     );
 }
 
@@ -190,7 +191,7 @@ fn a_value_that_would_be_lost_is_refused_unless_ignorable() {
     );
     assert_eq!(
         error.to_string(),
-        "InitProducerId v2: producer_id: does not exist in this version"
+        "InitProducerIdRequest v2: producer_id: does not exist in this version"
     );
     assert!(encode_request(&kept, ApiVersion(3), CorrelationId(0), None).is_ok());
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use milena_wire::{ApiVersion, Message};
+use milena_wire::{ApiMessage, ApiVersion, Message};
 
 use crate::kinds::{Check, Kind, decode_body, encode_body, for_each_kind};
 use crate::random::Random;
@@ -29,7 +29,7 @@ struct Compare {
 
 impl Check for Compare {
     fn check<K: Kind>(&mut self) {
-        let (name, key) = (<K::Of<'_> as Message>::NAME, <K::Of<'_> as Message>::KEY);
+        let (name, key) = (<K::Of<'_> as Message>::NAME, <K::Of<'_> as ApiMessage>::KEY);
         let text = std::fs::read_to_string(path(key.name()))
             .unwrap_or_else(|error| panic!("{key}: {error}"));
         let lines: Vec<&str> = text.lines().collect();
@@ -74,7 +74,7 @@ struct Empty;
 
 impl Check for Empty {
     fn check<K: Kind>(&mut self) {
-        let key = <K::Of<'_> as Message>::KEY;
+        let key = <K::Of<'_> as ApiMessage>::KEY;
         std::fs::write(path(key.name()), "").expect("a writable checkout");
     }
 }
@@ -83,7 +83,7 @@ struct Record(Rng);
 
 impl Check for Record {
     fn check<K: Kind>(&mut self) {
-        let (name, key) = (<K::Of<'_> as Message>::NAME, <K::Of<'_> as Message>::KEY);
+        let (name, key) = (<K::Of<'_> as Message>::NAME, <K::Of<'_> as ApiMessage>::KEY);
         let range = <K::Of<'_> as Message>::VERSIONS;
         let mut text = std::fs::read_to_string(path(key.name())).unwrap_or_default();
         let mut versions = vec![range.min, range.max];

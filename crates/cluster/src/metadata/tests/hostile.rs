@@ -11,7 +11,7 @@ fn number(rng: &mut fastrand::Rng) -> i32 {
         .expect("not empty")
 }
 
-fn partition(rng: &mut fastrand::Rng) -> MetadataResponsePartition {
+fn partition(rng: &mut fastrand::Rng) -> MetadataResponsePartition<'static> {
     MetadataResponsePartition {
         error_code: ErrorCode(rng.i16(-1..12)),
         // Gaps up to the highest index allowed would only make the test slow.
