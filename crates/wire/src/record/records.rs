@@ -72,6 +72,11 @@ impl RecordBatch {
         self.header.record_count.unsigned_abs() as usize
     }
 
+    /// How many bytes the records take, decompressed.
+    pub const fn payload_len(&self) -> usize {
+        self.records.len()
+    }
+
     /// Whether compaction has removed all records.
     pub const fn is_empty(&self) -> bool {
         self.header.record_count == 0
