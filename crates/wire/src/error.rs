@@ -91,6 +91,9 @@ pub enum DecodeErrorKind {
     /// A version that cannot be read.
     #[error("version not supported, only {0}")]
     UnsupportedVersion(VersionRange),
+    /// An API that milena does not speak.
+    #[error("there is no API {0} here")]
+    UnknownApi(i16),
     /// A frame that is longer than the reader allows.
     #[error("frame of {len} bytes, at most {max} allowed")]
     FrameTooLong {

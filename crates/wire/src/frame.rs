@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::messages::ApiVersionsResponse;
+use crate::messages::{AnyRequest, AnyResponse, ApiVersionsResponse};
 use crate::{
     ApiKey, ApiMessage, ApiVersion, CorrelationId, Decode, DecodeError, DecodeErrorKind, Encode,
     EncodeError, ErrorCode, Frame, Message, Reader, Writer,
@@ -70,6 +70,38 @@ pub fn decode_response<'a, R: ApiMessage + Decode<'a>>(
     let response = R::decode(&mut reader, version)?;
     reader.finish()?;
     Ok(response)
+}
+
+/// Reads a request of any API from a whole frame without its length prefix. Bytes left over are an error.
+pub fn decode_any_request(
+    frame: &Bytes,
+) -> Result<(RequestHeader<'_>, AnyRequest<'_>), DecodeError> {
+    let mut reader = Reader::new(frame);
+    let header = decode_request_header(&mut reader)?;
+    let request = AnyRequest::decode(header.api_key, &mut reader, header.api_version)?;
+    reader.finish()?;
+    Ok((header, request))
+}
+
+/// Reads the response to a request of `key` in `version` from a whole frame without its length prefix. Bytes left over are an error.
+pub fn decode_any_response(
+    frame: &Bytes,
+    key: ApiKey,
+    version: ApiVersion,
+) -> Result<(CorrelationId, AnyResponse<'_>), DecodeError> {
+    let correlation_id = peek_correlation_id(frame)?;
+    if key == ApiKey::API_VERSIONS {
+        let response = decode_api_versions_response(frame, version)?;
+        return Ok((correlation_id, response.into()));
+    }
+    let mut reader = Reader::new(frame);
+    reader.set_context(key.name(), version);
+    reader.i32("correlation_id")?;
+    reader.set_flexible(key.flexible_since().is_some_and(|since| version >= since));
+    reader.skip_tagged_fields()?;
+    let response = AnyResponse::decode(key, &mut reader, version)?;
+    reader.finish()?;
+    Ok((correlation_id, response))
 }
 
 /// Reads the answer to the first request of a connection. A broker that does not know `version` of it answers in version 0 with

@@ -1,6 +1,6 @@
 //! Kafka's bytes: frames, messages, record batches and error codes. No I/O, no clock, no state between calls.
 //!
-//! - [`messages`]: the requests and responses milena speaks, declared field by field;
+//! - [`messages`]: every request and response of Kafka's clients, declared field by field;
 //! - [`encode_request`], [`decode_response`], [`take_frame`]: messages to frames and back;
 //! - [`record`]: record batches, built and read without an allocation a record;
 //! - [`ErrorCode`], [`ApiKey`], [`Uuid`]: the protocol's small values.
@@ -41,12 +41,13 @@ mod reader;
 pub mod record;
 mod uuid;
 mod varint;
+mod versioned;
 mod writer;
 
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use error_code::ErrorCode;
 pub use frame::{
-    RequestHeader, decode_api_versions_response, decode_request_header, decode_response,
+    RequestHeader, decode_any_request, decode_any_response, decode_api_versions_response, decode_request_header, decode_response,
     encode_request, encode_response, peek_correlation_id, take_frame,
 };
 pub use message::{ApiMessage, Decode, Encode, Message, Request};
@@ -54,5 +55,6 @@ pub use numbers::{Number, Numbers};
 pub use payload::{Frame, Payload};
 pub use primitives::{ApiKey, ApiVersion, CorrelationId, VersionRange};
 pub use reader::{Reader, TaggedField, TaggedFields};
+pub use versioned::{decode_versioned, encode_versioned};
 pub use uuid::{ParseUuidError, Uuid};
 pub use writer::{TaggedFieldStart, Writer};

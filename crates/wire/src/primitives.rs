@@ -35,51 +35,6 @@ impl VersionRange {
     }
 }
 
-macro_rules! api_keys {
-    ($($constant:ident = $number:literal, $name:literal, flexible $flexible:literal;)*) => {
-        impl ApiKey {
-            $(
-                #[doc = concat!($name, ", flexible since version ", $flexible, ".")]
-                pub const $constant: Self = Self($number);
-            )*
-
-            /// The API's name as Kafka writes it, or `Unknown`.
-            pub const fn name(self) -> &'static str {
-                match self.0 {
-                    $($number => $name,)*
-                    _ => "Unknown",
-                }
-            }
-
-            /// The first version with compact lengths and tagged fields, which is also the first with the longer headers.
-            /// `None` for an API that milena does not speak.
-            pub const fn flexible_since(self) -> Option<ApiVersion> {
-                match self.0 {
-                    $($number => Some(ApiVersion($flexible)),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-api_keys! {
-    PRODUCE = 0, "Produce", flexible 9;
-    FETCH = 1, "Fetch", flexible 12;
-    LIST_OFFSETS = 2, "ListOffsets", flexible 6;
-    METADATA = 3, "Metadata", flexible 9;
-    OFFSET_FETCH = 9, "OffsetFetch", flexible 6;
-    FIND_COORDINATOR = 10, "FindCoordinator", flexible 3;
-    API_VERSIONS = 18, "ApiVersions", flexible 3;
-    CREATE_TOPICS = 19, "CreateTopics", flexible 5;
-    DELETE_TOPICS = 20, "DeleteTopics", flexible 4;
-    INIT_PRODUCER_ID = 22, "InitProducerId", flexible 2;
-    ADD_PARTITIONS_TO_TXN = 24, "AddPartitionsToTxn", flexible 3;
-    ADD_OFFSETS_TO_TXN = 25, "AddOffsetsToTxn", flexible 3;
-    END_TXN = 26, "EndTxn", flexible 3;
-    TXN_OFFSET_COMMIT = 28, "TxnOffsetCommit", flexible 3;
-}
-
 impl fmt::Display for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

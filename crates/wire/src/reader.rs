@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    ApiVersion, Decode, DecodeError, DecodeErrorKind, ErrorCode, Message, Number, Numbers, Payload,
-    Uuid, varint,
+    ApiKey, ApiVersion, Decode, DecodeError, DecodeErrorKind, ErrorCode, Message, Number, Numbers,
+    Payload, Uuid, varint,
 };
 
 /// A frame, read from front to back. The field names given to its methods are for errors only.
@@ -106,8 +106,15 @@ impl<'a> Reader<'a> {
         self.version = version;
     }
 
+    /// The error of a message that milena does not know.
     #[cold]
-    fn error(&self, field: &'static str, kind: DecodeErrorKind) -> DecodeError {
+    pub(crate) fn unknown_api(&mut self, key: ApiKey, version: ApiVersion) -> DecodeError {
+        self.set_context(key.name(), version);
+        self.error("api_key", DecodeErrorKind::UnknownApi(key.0))
+    }
+
+    #[cold]
+    pub(crate) fn error(&self, field: &'static str, kind: DecodeErrorKind) -> DecodeError {
         DecodeError {
             message: self.message,
             version: self.version,
@@ -222,6 +229,12 @@ impl<'a> Reader<'a> {
             Some(len) => self.slice(len, field).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Records, as a slice that keeps the frame alive.
+    pub fn records(&mut self, field: &'static str) -> Result<Payload, DecodeError> {
+        self.nullable_records(field)?
+            .ok_or_else(|| self.error(field, DecodeErrorKind::UnexpectedNull))
     }
 
     /// Records or null, as a slice that keeps the frame alive.

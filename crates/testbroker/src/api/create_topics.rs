@@ -39,6 +39,7 @@ fn result_of<'a>(
 ) -> CreatableTopicResult<'a> {
     let mut result = CreatableTopicResult {
         name: topic.name,
+        error_message: None,
         ..Default::default()
     };
     match create(cluster, context, topic, validate_only) {

@@ -57,7 +57,7 @@ pub struct CreatableTopicConfig<'a> {
     #[field(versions = "0+")]
     pub name: &'a str,
     /// Value.
-    #[field(versions = "0+", nullable = "0+")]
+    #[field(versions = "0+", nullable = "0+", default = Some(""))]
     pub value: Option<&'a str>,
 }
 
@@ -86,7 +86,7 @@ pub struct CreatableTopicResult<'a> {
     #[field(versions = "0+")]
     pub error_code: ErrorCode,
     /// The error in words.
-    #[field(versions = "1+", nullable = "0+", ignorable)]
+    #[field(versions = "1+", nullable = "0+", default = Some(""), ignorable)]
     pub error_message: Option<&'a str>,
     /// Why the settings are not shown (since 5).
     #[field(versions = "5+", tag = 0, ignorable)]
@@ -98,7 +98,7 @@ pub struct CreatableTopicResult<'a> {
     #[field(versions = "5+", default = -1, ignorable)]
     pub replication_factor: i16,
     /// Settings (since 5).
-    #[field(versions = "5+", nullable = "5+", ignorable)]
+    #[field(versions = "5+", nullable = "5+", default = Some(Vec::new()), ignorable)]
     pub configs: Option<Vec<CreatableTopicConfigs<'a>>>,
 }
 
@@ -109,7 +109,7 @@ pub struct CreatableTopicConfigs<'a> {
     #[field(versions = "5+")]
     pub name: &'a str,
     /// Value (since 5).
-    #[field(versions = "5+", nullable = "5+")]
+    #[field(versions = "5+", nullable = "5+", default = Some(""))]
     pub value: Option<&'a str>,
     /// Whether it can be changed only by a restart (since 5).
     #[field(versions = "5+")]

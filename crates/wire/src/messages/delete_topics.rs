@@ -46,7 +46,7 @@ pub struct DeleteTopicsResponse<'a> {
 #[derive(Clone, Debug, PartialEq, Fields)]
 pub struct DeletableTopicResult<'a> {
     /// Topic name.
-    #[field(versions = "0+", nullable = "6+")]
+    #[field(versions = "0+", nullable = "6+", default = Some(""))]
     pub name: Option<&'a str>,
     /// Topic id (since 6).
     #[field(versions = "6+", ignorable)]

@@ -179,7 +179,7 @@ pub struct PartitionData {
     #[field(versions = "12+", tag = 2)]
     pub snapshot_id: SnapshotId,
     /// Aborted transactions among the records.
-    #[field(versions = "4+", nullable = "4+", ignorable)]
+    #[field(versions = "4+", nullable = "4+", default = Some(Vec::new()), ignorable)]
     pub aborted_transactions: Option<Vec<AbortedTransaction>>,
     /// Broker to read from instead; -1 for none (since 11).
     #[field(versions = "11+", default = -1)]

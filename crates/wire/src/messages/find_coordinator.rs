@@ -32,7 +32,7 @@ pub struct FindCoordinatorResponse<'a> {
     #[field(versions = "0-3")]
     pub error_code: ErrorCode,
     /// The error in words (1 to 3).
-    #[field(versions = "1-3", nullable = "1-3", ignorable)]
+    #[field(versions = "1-3", nullable = "1-3", default = Some(""), ignorable)]
     pub error_message: Option<&'a str>,
     /// Broker id (until 3).
     #[field(versions = "0-3")]
@@ -67,6 +67,6 @@ pub struct Coordinator<'a> {
     #[field(versions = "4+")]
     pub error_code: ErrorCode,
     /// The error in words (since 4).
-    #[field(versions = "4+", nullable = "4+", ignorable)]
+    #[field(versions = "4+", nullable = "4+", default = Some(""), ignorable)]
     pub error_message: Option<&'a str>,
 }

@@ -11,7 +11,7 @@ use crate::ErrorCode;
 #[message(key = 22, versions = "0-5", flexible = "2+", response = InitProducerIdResponse)]
 pub struct InitProducerIdRequest<'a> {
     /// Transactional id; null for an idempotent producer.
-    #[field(versions = "0+", nullable = "0+")]
+    #[field(versions = "0+", nullable = "0+", default = Some(""))]
     pub transactional_id: Option<&'a str>,
     /// How long a transaction may stay open.
     #[field(versions = "0+")]

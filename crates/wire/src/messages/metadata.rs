@@ -11,7 +11,7 @@ use crate::{ErrorCode, Numbers, Uuid};
 #[message(key = 3, versions = "0-13", flexible = "9+", response = MetadataResponse<'a>)]
 pub struct MetadataRequest<'a> {
     /// Topics; null for all.
-    #[field(versions = "0+", nullable = "1+")]
+    #[field(versions = "0+", nullable = "1+", default = Some(Vec::new()))]
     pub topics: Option<Vec<MetadataRequestTopic<'a>>>,
     /// Whether asking may create the topic (since 4).
     #[field(versions = "4+", default = true)]
@@ -31,7 +31,7 @@ pub struct MetadataRequestTopic<'a> {
     #[field(versions = "10+", ignorable)]
     pub topic_id: Uuid,
     /// Topic name.
-    #[field(versions = "0+", nullable = "10+")]
+    #[field(versions = "0+", nullable = "10+", default = Some(""))]
     pub name: Option<&'a str>,
 }
 
@@ -86,7 +86,7 @@ pub struct MetadataResponseTopic<'a> {
     #[field(versions = "0+")]
     pub error_code: ErrorCode,
     /// Topic name; null if asked by an id that is not known.
-    #[field(versions = "0+", nullable = "12+")]
+    #[field(versions = "0+", nullable = "12+", default = Some(""))]
     pub name: Option<&'a str>,
     /// Topic id; zero if asked by a name that is not known (since 10).
     #[field(versions = "10+", ignorable)]

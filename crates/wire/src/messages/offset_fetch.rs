@@ -14,7 +14,7 @@ pub struct OffsetFetchRequest<'a> {
     #[field(versions = "0-7")]
     pub group_id: &'a str,
     /// Topics; null for all (until 7).
-    #[field(versions = "0-7", nullable = "2-7")]
+    #[field(versions = "0-7", nullable = "2-7", default = Some(Vec::new()))]
     pub topics: Option<Vec<OffsetFetchRequestTopic<'a>>>,
     /// Groups (since 8).
     #[field(versions = "8+")]
@@ -48,7 +48,7 @@ pub struct OffsetFetchRequestGroup<'a> {
     #[field(versions = "9+", default = -1, ignorable)]
     pub member_epoch: i32,
     /// Topics; null for all (since 8).
-    #[field(versions = "8+", nullable = "8+")]
+    #[field(versions = "8+", nullable = "8+", default = Some(Vec::new()))]
     pub topics: Option<Vec<OffsetFetchRequestTopics<'a>>>,
 }
 
@@ -108,7 +108,7 @@ pub struct OffsetFetchResponsePartition<'a> {
     #[field(versions = "5-7", default = -1, ignorable)]
     pub committed_leader_epoch: i32,
     /// What the committer noted (until 7).
-    #[field(versions = "0-7", nullable = "0-7")]
+    #[field(versions = "0-7", nullable = "0-7", default = Some(""))]
     pub metadata: Option<&'a str>,
     /// Error, or none (until 7).
     #[field(versions = "0-7")]
@@ -156,7 +156,7 @@ pub struct OffsetFetchResponsePartitions<'a> {
     #[field(versions = "8+", default = -1, ignorable)]
     pub committed_leader_epoch: i32,
     /// What the committer noted (since 8).
-    #[field(versions = "8+", nullable = "8+")]
+    #[field(versions = "8+", nullable = "8+", default = Some(""))]
     pub metadata: Option<&'a str>,
     /// Error, or none (since 8).
     #[field(versions = "8+")]

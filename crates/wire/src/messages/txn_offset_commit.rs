@@ -60,7 +60,7 @@ pub struct TxnOffsetCommitRequestPartition<'a> {
     #[field(versions = "2+", default = -1, ignorable)]
     pub committed_leader_epoch: i32,
     /// A note.
-    #[field(versions = "0+", nullable = "0+")]
+    #[field(versions = "0+", nullable = "0+", default = Some(""))]
     pub committed_metadata: Option<&'a str>,
 }
 

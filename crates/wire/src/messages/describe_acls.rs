@@ -1,0 +1,86 @@
+//! DescribeAcls (29): the access rules that match a filter.
+//!
+//! Version 0 ended with Kafka 4.0. Pattern types came with 1, users as resources with 3.
+
+use milena_wire_derive::{Fields, Message};
+
+use crate::ErrorCode;
+
+/// A filter for rules.
+#[derive(Clone, Debug, PartialEq, Message)]
+#[message(key = 29, versions = "1-3", flexible = "2+", response = DescribeAclsResponse<'a>)]
+pub struct DescribeAclsRequest<'a> {
+    /// Kind of resource: 1 any, 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
+    #[field(versions = "0+")]
+    pub resource_type_filter: i8,
+    /// Resource name; null for any.
+    #[field(versions = "0+", nullable = "0+", default = Some(""))]
+    pub resource_name_filter: Option<&'a str>,
+    /// Kind of name: 1 any, 2 all that cover the given name, 3 a whole name, 4 a prefix.
+    #[field(versions = "1+", default = 3)]
+    pub pattern_type_filter: i8,
+    /// Principal, such as `User:alice`; null for any.
+    #[field(versions = "0+", nullable = "0+", default = Some(""))]
+    pub principal_filter: Option<&'a str>,
+    /// Host; null for any.
+    #[field(versions = "0+", nullable = "0+", default = Some(""))]
+    pub host_filter: Option<&'a str>,
+    /// Operation: 1 any, 2 all, 3 read, 4 write, 5 create, 6 delete, 7 alter, 8 describe, and others.
+    #[field(versions = "0+")]
+    pub operation: i8,
+    /// Permission: 1 any, 2 deny, 3 allow.
+    #[field(versions = "0+")]
+    pub permission_type: i8,
+}
+
+/// The rules.
+#[derive(Clone, Debug, PartialEq, Message)]
+#[message(key = 29, versions = "1-3", flexible = "2+")]
+pub struct DescribeAclsResponse<'a> {
+    /// How long the broker holds or held back for a quota.
+    #[field(versions = "0+")]
+    pub throttle_time_ms: i32,
+    /// Error, or none.
+    #[field(versions = "0+")]
+    pub error_code: ErrorCode,
+    /// The error in words.
+    #[field(versions = "0+", nullable = "0+", default = Some(""))]
+    pub error_message: Option<&'a str>,
+    /// Resources that have matching rules.
+    #[field(versions = "0+")]
+    pub resources: Vec<DescribeAclsResource<'a>>,
+}
+
+/// One resource and its rules.
+#[derive(Clone, Debug, PartialEq, Fields)]
+pub struct DescribeAclsResource<'a> {
+    /// Kind of resource: 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
+    #[field(versions = "0+")]
+    pub resource_type: i8,
+    /// Resource name, or the beginning of it.
+    #[field(versions = "0+")]
+    pub resource_name: &'a str,
+    /// Kind of name: 3 a whole name, 4 a prefix.
+    #[field(versions = "1+", default = 3)]
+    pub pattern_type: i8,
+    /// Rules of the resource.
+    #[field(versions = "0+")]
+    pub acls: Vec<AclDescription<'a>>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Fields)]
+pub struct AclDescription<'a> {
+    /// Principal, such as `User:alice`.
+    #[field(versions = "0+")]
+    pub principal: &'a str,
+    /// Host the rule is for; `*` for any.
+    #[field(versions = "0+")]
+    pub host: &'a str,
+    /// Operation: 2 all, 3 read, 4 write, 5 create, 6 delete, 7 alter, 8 describe, and others.
+    #[field(versions = "0+")]
+    pub operation: i8,
+    /// Permission: 2 deny, 3 allow.
+    #[field(versions = "0+")]
+    pub permission_type: i8,
+}
