@@ -2,7 +2,8 @@
 //!
 //! - [`messages`]: every request and response of Kafka's clients, declared field by field;
 //! - [`encode_request`], [`decode_response`], [`take_frame`]: messages to frames and back;
-//! - [`record`]: record batches, built and read without an allocation a record;
+//! - [`AnyRequest`](messages::AnyRequest), [`decode_any_request`]: the same for those who do not know what comes;
+//! - [`record`]: record batches, built and read without an allocation a record; [`compress`]: their codecs;
 //! - [`ErrorCode`], [`ApiKey`], [`Uuid`]: the protocol's small values.
 //!
 //! Decoding borrows strings from the frame, never panics, and never allocates more than a small multiple of the frame it was given: every
@@ -58,3 +59,8 @@ pub use reader::{Reader, TaggedField, TaggedFields};
 pub use versioned::{decode_versioned, encode_versioned};
 pub use uuid::{ParseUuidError, Uuid};
 pub use writer::{TaggedFieldStart, Writer};
+
+/// The examples of the crate's page are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
