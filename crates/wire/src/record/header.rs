@@ -57,9 +57,9 @@ pub enum Compression {
     None,
     /// gzip.
     Gzip,
-    /// Snappy in xerial's framing.
+    /// Snappy, in xerial's framing or raw.
     Snappy,
-    /// LZ4 frames.
+    /// An LZ4 frame.
     Lz4,
     /// Zstandard.
     Zstd,
@@ -183,6 +183,20 @@ impl BatchHeader {
     pub const fn last_offset(&self) -> i64 {
         self.base_offset
             .saturating_add(self.last_offset_delta as i64)
+    }
+}
+
+impl Compression {
+    /// Its bits of the attributes.
+    pub(crate) const fn bits(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+            Self::Unknown(number) => number as i16 & COMPRESSION_MASK,
+        }
     }
 }
 

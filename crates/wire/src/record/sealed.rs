@@ -8,7 +8,7 @@ use super::builder::{BatchBuilder, HeaderFields, RecordFields};
 use super::header::{BatchHeader, Compression, HEADER_LEN, LENGTH_END, MAGIC, TRANSACTIONAL};
 use super::view::batches;
 use crate::Payload;
-use crate::compress::{Codec, Compressor};
+use crate::compress::{Codec, Compressor, Decompressor};
 
 /// The records of a finished batch, without header and checksum.
 #[derive(Debug)]
@@ -23,8 +23,10 @@ pub struct BatchPayload {
 /// A batch whose checksum is known: ready to be stamped, once or again. A clone shares the bytes.
 #[derive(Clone, Debug)]
 pub struct SealedBatch {
+    /// The records, compressed by `codec`.
     parts: Arc<[Bytes]>,
     len: usize,
+    codec: Codec,
     crc: u32,
     record_count: u32,
     base_timestamp: i64,
@@ -80,6 +82,7 @@ impl BatchPayload {
         SealedBatch {
             parts: self.parts.into(),
             len: self.len,
+            codec: Codec::NONE,
             crc,
             record_count: self.record_count,
             base_timestamp: self.base_timestamp,
@@ -87,10 +90,23 @@ impl BatchPayload {
         }
     }
 
-    /// Compresses the records, if that makes them smaller, and adds up the checksum.
+    /// Compresses the records and adds up the checksum. Records that `codec` does not make smaller stay as they are: each batch's header says
+    /// how it is compressed.
+    ///
+    /// Compressing takes many times as long as building the batch did, so it is worth a thread of its own.
     pub fn seal_with(self, codec: Codec, compressor: &mut Compressor) -> SealedBatch {
-        let _ = (codec, compressor);
-        self.seal()
+        let Some(compressed) = compressor.compress(codec, &self.parts, self.len) else {
+            return self.seal();
+        };
+        SealedBatch {
+            len: compressed.len(),
+            crc: crc32c::crc32c(&compressed),
+            parts: Arc::new([compressed]),
+            codec,
+            record_count: self.record_count,
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+        }
     }
 
     /// The slices of all records.
@@ -122,7 +138,7 @@ impl SealedBatch {
 
     /// How the records are compressed.
     pub const fn compression(&self) -> Compression {
-        Compression::None
+        self.codec.compression()
     }
 
     /// The bytes the batch takes in a request, header included.
@@ -139,11 +155,12 @@ impl SealedBatch {
             partition_leader_epoch: -1,
             magic: MAGIC,
             crc: 0,
-            attributes: if stamp.transactional {
-                TRANSACTIONAL
-            } else {
-                0
-            },
+            attributes: self.compression().bits()
+                | if stamp.transactional {
+                    TRANSACTIONAL
+                } else {
+                    0
+                },
             last_offset_delta: self.record_count.saturating_sub(1).cast_signed(),
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
@@ -158,8 +175,8 @@ impl SealedBatch {
         Payload::new(parts)
     }
 
-    /// The first and second half of the records as batches of their own, for a broker to which the whole is too large. `None` if there are
-    /// not two records.
+    /// The first and second half of the records as batches of their own, compressed as this one is, for a broker to which the whole is too
+    /// large. `None` if there are not two records.
     pub fn split(&self) -> Option<(Self, Self)> {
         if self.record_count < 2 {
             return None;
@@ -169,8 +186,10 @@ impl SealedBatch {
             .parts()
             .iter()
             .for_each(|part| whole.extend_from_slice(part));
-        // Our own bytes, so both are always there.
-        let batch = batches(whole.freeze()).next()?.ok()?.into_records().ok()?;
+        // Our own bytes, so both are always there, and as many as they were.
+        let mut decompressor = Decompressor::new(usize::MAX);
+        let batch = batches(whole.freeze()).next()?.ok()?;
+        let batch = batch.into_records_with(&mut decompressor).ok()?;
         let half = self.record_count as usize / 2;
         let (mut first, mut second) = (BatchBuilder::new(), BatchBuilder::new());
         for (index, record) in batch.records().enumerate() {
@@ -193,6 +212,8 @@ impl SealedBatch {
                 second.append(&fields)
             }
         }
-        Some((first.finish().seal(), second.finish().seal()))
+        let mut compressor = Compressor::default();
+        let mut seal = |half: BatchBuilder| half.finish().seal_with(self.codec, &mut compressor);
+        Some((seal(first), seal(second)))
     }
 }

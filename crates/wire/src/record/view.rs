@@ -7,7 +7,7 @@ use super::header::{
     BatchHeader, CRC_START, Compression, HEADER_LEN, LENGTH_END, MAGIC, TimestampType,
 };
 use super::records::RecordBatch;
-use crate::compress::Decompressor;
+use crate::compress::{Decompressor, Fault};
 use crate::{DecodeError, DecodeErrorKind};
 
 /// Up to and including the magic byte, all message formats are alike.
@@ -145,27 +145,45 @@ impl BatchView {
         self.header.timestamp_type()
     }
 
-    /// Checks the framing of every record, so that reading them cannot fail.
+    /// Decompresses the records and checks the framing of every one, so that reading them cannot fail. For compressed batches in numbers there
+    /// is [`Self::into_records_with`], which does not start with new memory each time.
     pub fn into_records(self) -> Result<RecordBatch, DecodeError> {
-        match self.compression() {
-            Compression::None => {
-                RecordBatch::new(self.header, self.bytes.slice(HEADER_LEN..), HEADER_LEN)
-            }
-            other => Err(DecodeError::plain(
-                "attributes",
-                CRC_START,
-                DecodeErrorKind::UnsupportedCompression(other),
-            )),
-        }
+        self.into_records_with(&mut Decompressor::default())
     }
 
-    /// The same, with memory that is used again.
+    /// The same, with memory that is used again, and the limit that `decompressor` has.
     pub fn into_records_with(
         self,
         decompressor: &mut Decompressor,
     ) -> Result<RecordBatch, DecodeError> {
-        let _ = decompressor;
-        self.into_records()
+        let compression = self.compression();
+        let records = self.bytes.slice(HEADER_LEN..);
+        // Compaction leaves a header alone when it removes the last record, with the codec's bits and without a byte of the codec's.
+        let emptied = self.header.record_count == 0 && records.is_empty();
+        if compression == Compression::None || emptied {
+            return RecordBatch::new(self.header, records, HEADER_LEN);
+        }
+        let error = |field, position, kind| Err(DecodeError::plain(field, position, kind));
+        match decompressor.decompress(compression, &records) {
+            Ok(records) => RecordBatch::new(self.header, records, 0),
+            Err(Fault::Unsupported) => error(
+                "attributes",
+                CRC_START,
+                DecodeErrorKind::UnsupportedCompression(compression),
+            ),
+            Err(Fault::Damaged(what)) => error(
+                "records",
+                HEADER_LEN,
+                DecodeErrorKind::Decompression { compression, what },
+            ),
+            Err(Fault::TooLong) => error(
+                "records",
+                HEADER_LEN,
+                DecodeErrorKind::DecompressedTooLong {
+                    max: decompressor.decompressed_bytes_max(),
+                },
+            ),
+        }
     }
 
     /// What a control batch says; `None` for a batch of data and for a control batch that compaction has emptied.

@@ -1,0 +1,185 @@
+//! LZ4 frames, with the rules that Kafka adds to the format (`Lz4BlockInputStream`, `Lz4BlockOutputStream`).
+
+use lz4_flex::block::{
+    CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size,
+};
+
+use super::output::Output;
+use super::scratch::Scratch;
+use super::xxh32::xxh32;
+use super::{Fault, Records};
+
+const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
+/// Version 1, independent blocks, no checksums; blocks of 64 KiB; the checksum of these two bytes.
+const DESCRIPTOR: [u8; 3] = [0x60, 0x40, 0x82];
+const BLOCK_LEN: usize = 64 * 1024;
+/// Set in the length of a block that is as it was.
+const NOT_COMPRESSED: u32 = 1 << 31;
+const END: [u8; 4] = [0; 4];
+/// A byte of a block becomes at most so many.
+const BEST_RATIO: usize = 255;
+
+mod flags {
+    pub(super) const VERSION: u8 = 0b1100_0000;
+    pub(super) const VERSION_1: u8 = 0b0100_0000;
+    pub(super) const INDEPENDENT_BLOCKS: u8 = 0b0010_0000;
+    pub(super) const BLOCK_CHECKSUMS: u8 = 0b0001_0000;
+    pub(super) const CONTENT_SIZE: u8 = 0b0000_1000;
+    pub(super) const CONTENT_CHECKSUM: u8 = 0b0000_0100;
+    /// One is for dictionaries, which Kafka does not have.
+    pub(super) const RESERVED: u8 = 0b0000_0011;
+}
+
+/// Compresses, with a table that is used again.
+#[derive(Default)]
+pub(super) struct Encoder {
+    table: Option<CompressTable>,
+}
+
+impl Encoder {
+    /// Writes a frame and returns its length; `None` as soon as it is no shorter than the records.
+    pub(super) fn compress(
+        &mut self,
+        records: Records<'_>,
+        joined: &mut Scratch,
+        out: &mut Scratch,
+    ) -> Option<usize> {
+        let table = self.table.get_or_insert_with(CompressTable::large);
+        let block_room = get_maximum_output_size(records.len.min(BLOCK_LEN));
+        // The records' length is all that the frame may take; the block that crosses it needs room to be written first.
+        let out =
+            out.room(MAGIC.len() + DESCRIPTOR.len() + records.len + 4 + block_room + END.len());
+        let mut at = put(out, 0, &MAGIC);
+        at = put(out, at, &DESCRIPTOR);
+        records.blocks(BLOCK_LEN, joined, |block| {
+            let body = at + 4;
+            let room = &mut out[body..];
+            let (len, flag) = match compress_into_with_table(block, room, table) {
+                Ok(len) if len < block.len() => (len, 0),
+                _ => (put(room, 0, block), NOT_COMPRESSED),
+            };
+            // A block has at most 64 KiB.
+            put(out, at, &(len as u32 | flag).to_le_bytes());
+            at = body + len;
+            (at < records.len).then_some(())
+        })?;
+        Some(put(out, at, &END))
+    }
+}
+
+fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
+    let end = at + bytes.len();
+    out[at..end].copy_from_slice(bytes);
+    end
+}
+
+/// Reads one frame, which has to be all there is.
+pub(super) fn decompress(input: &[u8], block: &mut Scratch, out: &mut Output) -> Result<(), Fault> {
+    let mut rest = input;
+    let header = Header::take(&mut rest)?;
+    out.expect(header.content_len_max(rest), input.len());
+    loop {
+        let length = u32::from_le_bytes(take(&mut rest)?);
+        let len = (length & !NOT_COMPRESSED) as usize;
+        // As Kafka does, whichever way the empty block says it is written.
+        if len == 0 {
+            break;
+        }
+        if len > header.block_len_max {
+            return Err(Fault::Damaged("block longer than the frame allows"));
+        }
+        let Some((body, after)) = rest.split_at_checked(len) else {
+            return Err(Fault::Damaged("the bytes end within a block"));
+        };
+        rest = after;
+        if header.block_checksums && u32::from_le_bytes(take(&mut rest)?) != xxh32(body) {
+            return Err(Fault::Damaged("block checksum differs"));
+        }
+        if length & NOT_COMPRESSED != 0 {
+            out.extend(body)?;
+            continue;
+        }
+        let room = block.room(header.block_len_max.min(len.saturating_mul(BEST_RATIO)));
+        let len =
+            decompress_into(body, room).map_err(|_| Fault::Damaged("block does not decompress"))?;
+        out.extend(&room[..len])?;
+    }
+    if header.content_checksum {
+        take::<4>(&mut rest)?;
+    }
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        Err(Fault::Damaged("bytes after the frame"))
+    }
+}
+
+/// What a frame says about itself.
+struct Header {
+    block_len_max: usize,
+    block_checksums: bool,
+    content_checksum: bool,
+}
+
+impl Header {
+    fn take(rest: &mut &[u8]) -> Result<Self, Fault> {
+        if take(rest)? != MAGIC {
+            return Err(Fault::Damaged("no LZ4 frame"));
+        }
+        let descriptor = *rest;
+        let [flags, block] = take(rest)?;
+        if flags & flags::VERSION != flags::VERSION_1 {
+            return Err(Fault::Damaged("frame version is not 1"));
+        }
+        if flags & flags::INDEPENDENT_BLOCKS == 0 {
+            return Err(Fault::Damaged("blocks depend on each other"));
+        }
+        let block_size = block >> 4;
+        if flags & flags::RESERVED != 0 || block & 0x0f != 0 || block_size > 7 {
+            return Err(Fault::Damaged("reserved bits are set"));
+        }
+        if block_size < 4 {
+            return Err(Fault::Damaged("unknown block size"));
+        }
+        if flags & flags::CONTENT_SIZE != 0 {
+            take::<8>(rest)?;
+        }
+        let summed = &descriptor[..descriptor.len() - rest.len()];
+        let [stored] = take(rest)?;
+        if stored != xxh32(summed).to_le_bytes()[1] {
+            return Err(Fault::Damaged("header checksum differs"));
+        }
+        Ok(Self {
+            block_len_max: 1 << (2 * block_size + 8),
+            block_checksums: flags & flags::BLOCK_CHECKSUMS != 0,
+            content_checksum: flags & flags::CONTENT_CHECKSUM != 0,
+        })
+    }
+
+    /// The most that the blocks in `rest` can become, and what they do become if all but the last are full. Says nothing about whether they
+    /// are valid.
+    fn content_len_max(&self, mut rest: &[u8]) -> usize {
+        let mut sum = 0_usize;
+        while let Ok(length) = take(&mut rest).map(u32::from_le_bytes) {
+            let len = (length & !NOT_COMPRESSED) as usize;
+            let skipped = len + if self.block_checksums { 4 } else { 0 };
+            sum = sum.saturating_add(match length & NOT_COMPRESSED {
+                0 => self.block_len_max.min(len.saturating_mul(BEST_RATIO)),
+                _ => len,
+            });
+            match rest.get(skipped..) {
+                Some(after) if len > 0 => rest = after,
+                _ => break,
+            }
+        }
+        sum
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Fault> {
+    let Some((taken, after)) = rest.split_first_chunk() else {
+        return Err(Fault::Damaged("the bytes end within the frame"));
+    };
+    *rest = after;
+    Ok(*taken)
+}

@@ -1,0 +1,105 @@
+//! Decompressed bytes, and never more of them than allowed.
+
+use bytes::Bytes;
+
+use super::Fault;
+
+/// A size that a batch claims is believed up to this many times its compressed bytes; beyond that memory grows as bytes come. Records rarely
+/// compress better, so that nearly all batches are decompressed without moving what is there already.
+const BELIEVED_RATIO: usize = 32;
+/// The least that is set aside at a time.
+const GROWTH_BYTES_MIN: usize = 4 * 1024;
+
+/// What a batch becomes.
+pub(super) struct Output {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+}
+
+impl Output {
+    pub(super) const fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            bytes_max,
+        }
+    }
+
+    /// Sets memory aside for `expected` bytes, as far as `compressed_len` bytes make that plausible.
+    pub(super) fn expect(&mut self, expected: usize, compressed_len: usize) {
+        let believed = compressed_len.saturating_mul(BELIEVED_RATIO);
+        self.bytes
+            .reserve_exact(expected.min(believed).min(self.left()));
+    }
+
+    /// How many more bytes are allowed.
+    pub(super) const fn left(&self) -> usize {
+        self.bytes_max.saturating_sub(self.bytes.len())
+    }
+
+    /// Appends bytes.
+    pub(super) fn extend(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.reserve(bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Makes room for `additional` bytes, and grows by more than that so that appending stays cheap; never beyond what is allowed.
+    fn reserve(&mut self, additional: usize) -> Result<(), Fault> {
+        let left = self.left();
+        if additional > left {
+            return Err(Fault::TooLong);
+        }
+        if additional > self.bytes.capacity() - self.bytes.len() {
+            let growth = self.bytes.capacity().max(GROWTH_BYTES_MIN);
+            self.bytes.reserve_exact(growth.max(additional).min(left));
+        }
+        Ok(())
+    }
+
+    /// Lets `append` fill what room there is; at least one byte, by which it can be seen that there are too many.
+    pub(super) fn append_with<T>(
+        &mut self,
+        append: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> Result<T, Fault> {
+        if self.bytes.len() == self.bytes.capacity() {
+            match self.left() {
+                0 => self.bytes.reserve_exact(1),
+                _ => self.reserve(1)?,
+            }
+        }
+        let appended = append(&mut self.bytes);
+        if self.bytes.len() > self.bytes_max {
+            return Err(Fault::TooLong);
+        }
+        Ok(appended)
+    }
+
+    /// Lets `append` fill exactly the room for `len` bytes, which must be allowed.
+    #[cfg(feature = "zstd-c")]
+    pub(super) fn append_at_most<T>(
+        &mut self,
+        len: usize,
+        append: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> T {
+        self.bytes.reserve_exact(len.min(self.left()));
+        append(&mut self.bytes)
+    }
+
+    /// How many bytes there are.
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes from `start` on.
+    pub(super) fn since(&self, start: usize) -> &[u8] {
+        self.bytes.get(start..).unwrap_or_default()
+    }
+
+    /// All of it. Gives back memory that a wrong expectation has set aside, as the records may be kept for long.
+    pub(super) fn into_bytes(mut self) -> Bytes {
+        if self.bytes.capacity() - self.bytes.len() > self.bytes.len() / 4 {
+            self.bytes.shrink_to_fit();
+        }
+        Bytes::from(self.bytes)
+    }
+}
