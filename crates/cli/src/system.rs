@@ -10,6 +10,7 @@ use crate::args::Address;
 use crate::failure::Failure;
 use settings::Settings;
 
+pub(crate) mod compression;
 pub(crate) mod consume;
 pub(crate) mod settings;
 pub(crate) mod transactional_copier;

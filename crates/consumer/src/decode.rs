@@ -4,10 +4,19 @@ use bytes::Bytes;
 #[cfg(feature = "plants")]
 use milena_cluster::plants::{Plant, is_planted};
 use milena_cluster::{LeaderEpoch, TopicPartition};
-use milena_wire::record::{BatchHeader, BatchView, RecordBatch, batches};
+use milena_wire::compress::Decompressor;
+use milena_wire::record::{BatchHeader, BatchView, Compression, RecordBatch, batches};
 use milena_wire::{DecodeError, DecodeErrorKind};
 
-use crate::{AbortedTransactions, Cursor, FetchError, IsolationLevel, Visibility};
+use crate::{AbortedTransactions, Cursor, FetchError, Visibility};
+
+/// What is reserved for the records of a byte that was fetched compressed, before it is known what becomes of it.
+const EXPANSION: usize = 8;
+/// The least that is reserved.
+const ALLOWANCE_MIN: usize = 1 << 20;
+/// How many times more is reserved for a batch that did not fit. It is decompressed once more from the start, so steps are large: at worst
+/// the failed attempts take a third of the time of the one that succeeds.
+const ALLOWANCE_GROWTH: usize = 4;
 
 /// What came for one partition, still to be checked and filtered. `Send`; [`DecodeJob::run`] needs nothing else.
 #[derive(Debug)]
@@ -15,13 +24,21 @@ pub struct DecodeJob {
     pub(crate) tp: TopicPartition,
     /// Which fetch of the partition it belongs to: a seek makes it void.
     pub(crate) version: u64,
-    pub(crate) isolation: IsolationLevel,
     /// Where reading stood when the Fetch was sent.
     pub(crate) cursor: Cursor,
     /// The answer's last stable offset, or `i64::MAX`.
     pub(crate) stable_below: i64,
-    pub(crate) aborted: Vec<(i64, i64)>,
+    /// `None` under read_uncommitted.
+    pub(crate) aborted: Option<AbortedTransactions>,
     pub(crate) records: Bytes,
+    /// Where reading stood before the answer of which this is the whole or the rest.
+    pub(crate) start: i64,
+    /// How the first batch is compressed.
+    compression: Compression,
+    /// What is reserved for decompressed records: the job makes no more, and leaves a rest instead.
+    pub(crate) allowance: usize,
+    /// What the records of one batch may have.
+    decompressed_bytes_max: usize,
 }
 
 /// A [`DecodeJob`] that was run, for [`crate::Fetcher::handle_decoded`].
@@ -29,8 +46,12 @@ pub struct DecodeJob {
 pub struct DecodedFetch {
     pub(crate) tp: TopicPartition,
     pub(crate) version: u64,
-    /// The bytes that the answer is charged with.
+    /// The bytes that were gone through, which the answer is charged with.
     pub(crate) charged: usize,
+    /// What was reserved for decompressed records.
+    pub(crate) allowance: usize,
+    /// What there was no memory for yet.
+    pub(crate) rest: Option<DecodeJob>,
     pub(crate) batches: Vec<FetchedBatch>,
     /// Behind everything that was gone through.
     pub(crate) cursor: Cursor,
@@ -42,6 +63,8 @@ pub struct DecodedFetch {
 pub(crate) enum DecodeEnd {
     /// Everything was gone through, and the position moved.
     Moved,
+    /// There is a rest.
+    Paused,
     /// Not one whole batch came.
     Incomplete,
     /// Whole batches came, all below the position.
@@ -69,6 +92,45 @@ pub struct FetchedBatch {
 }
 
 impl DecodeJob {
+    /// For what came of `tp`, asked for at `cursor`.
+    pub(crate) fn new(
+        (tp, version): (TopicPartition, u64),
+        cursor: Cursor,
+        (aborted, stable_below): (Option<AbortedTransactions>, i64),
+        records: Bytes,
+        decompressed_bytes_max: usize,
+    ) -> Self {
+        Self {
+            tp,
+            version,
+            cursor,
+            stable_below,
+            aborted,
+            records,
+            start: cursor.position,
+            compression: Compression::None,
+            allowance: 0,
+            decompressed_bytes_max,
+        }
+        .with_allowance(0)
+    }
+
+    /// Asks for the memory that it will need, at least `least` if anything is to be decompressed.
+    fn with_allowance(mut self, least: usize) -> Self {
+        self.compression = match batches(self.records.clone()).next() {
+            Some(Ok(first)) => first.compression(),
+            _ => Compression::None,
+        };
+        self.allowance = match self.compression {
+            Compression::None => 0,
+            _ => (self.records.len().saturating_mul(EXPANSION))
+                .max(ALLOWANCE_MIN)
+                .max(least)
+                .min(self.decompressed_bytes_max),
+        };
+        self
+    }
+
     /// Where the bytes are from.
     #[must_use]
     pub const fn topic_partition(&self) -> &TopicPartition {
@@ -81,29 +143,54 @@ impl DecodeJob {
         self.records.len()
     }
 
-    /// Checks every batch's CRC, drops what is aborted, a marker, or below the position, and validates the framing of the
-    /// rest once, so that reading its records cannot fail.
+    /// How the first of its batches is compressed.
     #[must_use]
-    pub fn run(self) -> DecodedFetch {
-        let aborted = match self.isolation {
-            IsolationLevel::ReadCommitted => Some(AbortedTransactions::new(self.aborted)),
-            IsolationLevel::ReadUncommitted => None,
-        };
-        let decoder = Decoder {
+    pub const fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Checks every batch's CRC, drops what is aborted, a marker, or below the position, decompresses the rest, and validates
+    /// its framing once, so that reading its records cannot fail.
+    #[must_use]
+    pub fn run(mut self, decompressor: &mut Decompressor) -> DecodedFetch {
+        let mut decoder = Decoder {
             tp: &self.tp,
-            aborted,
+            aborted: self.aborted.take(),
             stable_below: self.stable_below,
             cursor: self.cursor,
             batches: Vec::new(),
             seen: 0,
+            passed: 0,
             unshown: 0,
+            room: self.allowance,
+            largest: 0,
+            decompressed_bytes_max: self.decompressed_bytes_max,
+            decompressor,
         };
-        let charged = self.records.len();
-        let (batches, cursor, end) = decoder.run(self.records, self.cursor.position);
+        let (end, wanted) = decoder.run(self.records.clone(), self.start);
+        let charged = match end {
+            DecodeEnd::Paused => decoder.passed,
+            _ => self.records.len(),
+        };
+        decoder.charge_for_the_frame(charged);
+        let (batches, cursor, aborted) = (decoder.batches, decoder.cursor, decoder.aborted);
+        let (tp, version, allowance) = (self.tp.clone(), self.version, self.allowance);
+        let rest = matches!(end, DecodeEnd::Paused).then(|| {
+            let records = self.records.slice(charged..);
+            let rest = Self {
+                cursor,
+                aborted,
+                records,
+                ..self
+            };
+            rest.with_allowance(wanted)
+        });
         DecodedFetch {
-            tp: self.tp,
-            version: self.version,
+            tp,
+            version,
             charged,
+            allowance,
+            rest,
             batches,
             cursor,
             end,
@@ -120,13 +207,23 @@ struct Decoder<'a> {
     batches: Vec<FetchedBatch>,
     /// Whole batches met so far.
     seen: usize,
-    /// Bytes gone through since the last batch to be shown.
+    /// The bytes of those that were gone through.
+    passed: usize,
+    /// Of these, the bytes since the last batch that shares the frame.
     unshown: usize,
+    /// What may still be decompressed.
+    room: usize,
+    /// The largest batch that was decompressed: the next one may be as large.
+    largest: usize,
+    decompressed_bytes_max: usize,
+    decompressor: &'a mut Decompressor,
 }
 
 /// Why a batch ends the decoding.
 enum Stop {
     Unstable,
+    /// There is no room for it: so much is wanted at least.
+    NoRoom(usize),
     Failed(FetchError),
 }
 
@@ -137,32 +234,44 @@ impl From<DecodeError> for Stop {
 }
 
 impl Decoder<'_> {
-    fn run(mut self, records: Bytes, start: i64) -> (Vec<FetchedBatch>, Cursor, DecodeEnd) {
-        let total = records.len();
+    /// How it ends; if for want of room, how much is wanted at least.
+    fn run(&mut self, records: Bytes, start: i64) -> (DecodeEnd, usize) {
         let stop = batches(records)
             .try_for_each(|batch| self.take(batch?))
             .err();
         let end = match stop {
             Some(Stop::Failed(error)) => DecodeEnd::Failed(error),
+            Some(Stop::NoRoom(wanted)) => return (DecodeEnd::Paused, wanted),
             _ if self.cursor.position > start => DecodeEnd::Moved,
             Some(Stop::Unstable) => DecodeEnd::Unstable,
             None if self.seen == 0 => DecodeEnd::Incomplete,
             None => DecodeEnd::Behind,
         };
-        // The frame lives as long as its last slice: the last batch carries what is charged for the bytes that show nothing.
-        let shown: usize = self.batches.iter().map(|batch| batch.bytes).sum();
-        if let Some(last) = self.batches.last_mut() {
-            last.bytes += total - shown;
+        (end, 0)
+    }
+
+    /// The frame lives as long as its last slice: the last batch that shares it carries what is charged for the bytes that show
+    /// nothing, and for those that were decompressed.
+    fn charge_for_the_frame(&mut self, bytes: usize) {
+        let shares =
+            |batch: &&mut FetchedBatch| batch.records.header().compression() == Compression::None;
+        let shown: usize = (self
+            .batches
+            .iter_mut()
+            .filter(shares)
+            .map(|batch| batch.bytes))
+        .sum();
+        if let Some(last) = self.batches.iter_mut().rfind(shares) {
+            last.bytes += bytes - shown;
         }
-        (self.batches, self.cursor, end)
     }
 
     fn take(&mut self, batch: BatchView) -> Result<(), Stop> {
         self.seen += 1;
-        self.unshown += batch.bytes().len();
         #[cfg(feature = "plants")]
         if is_planted(Plant::DamagedBatchSkipped) && batch.verify_crc().is_err() {
             self.cursor.position = self.cursor.position.max(batch.next_offset());
+            self.pass(batch.bytes().len());
             return Ok(());
         }
         #[cfg(feature = "plants")]
@@ -173,18 +282,34 @@ impl Decoder<'_> {
             batch.verify_crc()?;
         }
         let visibility = self.observe(&batch)?;
+        let bytes = batch.bytes().len();
         if batch.next_offset() <= self.cursor.position {
+            self.pass(bytes);
             return Ok(());
         }
         let after = Cursor {
             position: batch.next_offset(),
             leader_epoch: leader_epoch(batch.header()),
         };
-        if visibility == Visibility::Records {
-            self.show(batch, after)?;
+        let shown = match visibility {
+            Visibility::Records => self.show(batch, after)?,
+            _ => false,
+        };
+        self.pass(bytes);
+        if shown && let Some(batch) = self.batches.last_mut() {
+            // What was decompressed has memory of its own; the rest is a slice of the frame.
+            batch.bytes = match batch.records.header().compression() {
+                Compression::None => std::mem::take(&mut self.unshown),
+                _ => batch.records.payload_len(),
+            };
         }
         self.cursor = after;
         Ok(())
+    }
+
+    const fn pass(&mut self, bytes: usize) {
+        self.passed += bytes;
+        self.unshown += bytes;
     }
 
     fn observe(&mut self, batch: &BatchView) -> Result<Visibility, DecodeError> {
@@ -195,7 +320,8 @@ impl Decoder<'_> {
         }
     }
 
-    fn show(&mut self, batch: BatchView, cursor: Cursor) -> Result<(), Stop> {
+    /// Whether there is anything to show.
+    fn show(&mut self, batch: BatchView, cursor: Cursor) -> Result<bool, Stop> {
         // A broker reads its last stable offset before it reads the log, so a transaction that was decided in between may lie
         // above: the next answer brings it. And one that does not cut its answers there must not show us an open transaction.
         if self.aborted.is_some()
@@ -204,16 +330,8 @@ impl Decoder<'_> {
         {
             return Err(Stop::Unstable);
         }
-        let (offset, compression) = (batch.header().base_offset, batch.compression());
-        let records = batch.into_records().map_err(|error| match error.kind {
-            DecodeErrorKind::UnsupportedCompression(_) => {
-                Stop::Failed(FetchError::UnsupportedCompression {
-                    offset,
-                    compression,
-                })
-            }
-            _ => error.into(),
-        })?;
+        let offset = batch.header().base_offset;
+        let records = self.open(batch)?;
         let first_position = self.cursor.position;
         // Compaction may have emptied the batch, or removed just the records that would be shown.
         let shows = match offset < first_position {
@@ -223,16 +341,56 @@ impl Decoder<'_> {
                 .any(|record| record.offset() >= first_position),
         };
         if shows {
-            let bytes = std::mem::take(&mut self.unshown);
             self.batches.push(FetchedBatch {
                 tp: self.tp.clone(),
                 records,
                 first_position,
                 cursor,
-                bytes,
+                bytes: 0,
             });
         }
-        Ok(())
+        Ok(shows)
+    }
+
+    /// The batch's records, decompressed within what is reserved.
+    fn open(&mut self, batch: BatchView) -> Result<RecordBatch, Stop> {
+        let (offset, next_offset) = (batch.header().base_offset, batch.next_offset());
+        let compression = batch.compression();
+        let packed = compression != Compression::None;
+        // The first one is tried in any case: it has the whole of what was reserved.
+        if packed && (self.room == 0 || self.room < self.largest) {
+            return Err(Stop::NoRoom(0));
+        }
+        let bytes_max = self.room.min(self.decompressed_bytes_max);
+        self.decompressor.set_decompressed_bytes_max(bytes_max);
+        let opened = batch.into_records_with(self.decompressor);
+        let records = opened.map_err(|error| match error.kind {
+            DecodeErrorKind::UnsupportedCompression(_) => {
+                Stop::Failed(FetchError::UnsupportedCompression {
+                    offset,
+                    compression,
+                })
+            }
+            DecodeErrorKind::DecompressedTooLong { .. } if self.largest > 0 => Stop::NoRoom(0),
+            DecodeErrorKind::DecompressedTooLong { .. }
+                if bytes_max < self.decompressed_bytes_max =>
+            {
+                Stop::NoRoom(bytes_max.saturating_mul(ALLOWANCE_GROWTH))
+            }
+            DecodeErrorKind::DecompressedTooLong { .. } => {
+                Stop::Failed(FetchError::DecompressedTooLong {
+                    offset,
+                    next_offset,
+                    decompressed_bytes_max: bytes_max,
+                })
+            }
+            _ => error.into(),
+        })?;
+        if packed {
+            self.largest = self.largest.max(records.payload_len());
+            self.room = self.room.saturating_sub(records.payload_len());
+        }
+        Ok(records)
     }
 }
 

@@ -54,6 +54,18 @@ pub enum FetchError {
         /// How it is compressed.
         compression: Compression,
     },
+    /// The records of a batch take more memory than is allowed. A seek to `next_offset` goes on behind it.
+    #[error(
+        "the records of the batch at offset {offset} have more than {decompressed_bytes_max} bytes; the next batch begins at {next_offset}"
+    )]
+    DecompressedTooLong {
+        /// The batch's first offset.
+        offset: i64,
+        /// The offset behind its last.
+        next_offset: i64,
+        /// What the records of a batch may have.
+        decompressed_bytes_max: usize,
+    },
     /// The broker cut the batch at the position short, because it is larger than what was asked for.
     #[error(
         "the batch at offset {position} does not fit {partition_bytes_max} bytes: {fetched} bytes of it came"

@@ -7,6 +7,7 @@ use milena_cluster::TopicPartition;
 use milena_consumer::{Cursor, FetchConfig, IsolationLevel, StartPosition};
 use milena_producer::transaction::{OffsetsToCommit, TransactionConfig};
 use milena_producer::{Accumulator, AccumulatorConfig, Completion};
+use milena_wire::compress::Codec;
 
 use crate::handles::{
     AbortError, BeginError, CommitError, InitError, OffsetsError, QueryError, TransactionOutcome,
@@ -99,6 +100,7 @@ impl<T> Waiting<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct ProducerSettings {
     pub(crate) accumulator: AccumulatorConfig,
+    pub(crate) codec: Codec,
     pub(crate) delivery_timeout: Duration,
     pub(crate) request_bytes_max: usize,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use milena_wire::compress::{Codec, Compressor};
 use milena_wire::record::{BatchPayload, SealedBatch};
 
 use crate::budget::Charge;
@@ -110,7 +111,7 @@ impl Drop for Share {
     }
 }
 
-/// The CPU work between closing and stamping: the payload's checksum (and, once there are codecs, compression).
+/// The CPU work between closing and stamping: compression, and the checksum of what comes of it.
 ///
 /// It needs no identity, so it runs before one is known, off the engine's thread if it is large.
 #[derive(Debug)]
@@ -127,12 +128,12 @@ pub struct SealedJob {
 }
 
 impl SealJob {
-    /// Does the work.
+    /// Does the work. Records that `codec` does not make smaller stay as they are.
     #[must_use]
-    pub fn run(self) -> SealedJob {
+    pub fn run(self, codec: Codec, compressor: &mut Compressor) -> SealedJob {
         SealedJob {
             slot: self.slot,
-            sealed: self.payload.seal(),
+            sealed: self.payload.seal_with(codec, compressor),
         }
     }
 

@@ -10,6 +10,7 @@ use milena::{
     TransactionalProducerBuilder,
 };
 
+use super::compression::CompressionSettings;
 use crate::failure::Failure;
 use crate::output::complain;
 use crate::properties;
@@ -34,6 +35,7 @@ pub(crate) struct Settings {
     /// Where to go on if a position is not in the log.
     pub(crate) out_of_range: Option<OutOfRange>,
     fetch_wait_max: Option<Duration>,
+    compression: CompressionSettings,
 }
 
 /// Kafka's batch size is a wish: a record that is larger goes alone, up to the size of a request.
@@ -75,6 +77,9 @@ impl Settings {
     fn set(&mut self, key: &str, value: &str) -> Result<Option<String>, String> {
         if let Some(verdict) = refused(key, value) {
             return verdict;
+        }
+        if let Some(taken) = self.compression.set(key, value) {
+            return taken.map(|()| None);
         }
         if let Some(place) = self.duration(key) {
             *place = Some(Duration::from_millis(number(key, value)?));
@@ -183,7 +188,11 @@ impl Settings {
         if let Some(bytes) = self.buffer_bytes {
             builder = builder.buffer_bytes_max(bytes);
         }
+        if let Some(level) = self.compression.level() {
+            builder = builder.compression_level(level);
+        }
         builder
+            .compression(self.compression.codec())
             .record_bytes_max(self.record_bytes.unwrap_or(RECORD_BYTES))
             .delivery_timeout(self.delivery_timeout())
             .send_timeout(self.block_max())
@@ -202,7 +211,11 @@ impl Settings {
         if let Some(bytes) = self.buffer_bytes {
             builder = builder.buffer_bytes_max(bytes);
         }
+        if let Some(level) = self.compression.level() {
+            builder = builder.compression_level(level);
+        }
         builder
+            .compression(self.compression.codec())
             .record_bytes_max(self.record_bytes.unwrap_or(RECORD_BYTES))
             .delivery_timeout(self.delivery_timeout())
             .send_timeout(self.block_max())
@@ -231,8 +244,6 @@ fn refused(key: &str, value: &str) -> Option<Result<Option<String>, String>> {
         _ if key.starts_with("ssl.") => Some(Ok(Some(format!(
             "{key} is not followed: connections are not encrypted yet"
         )))),
-        "compression.type" if value == "none" => Some(Ok(None)),
-        "compression.type" => not_yet(),
         "acks" if matches!(value, "all" | "-1") => Some(Ok(None)),
         "acks" if matches!(value, "0" | "1") => not_yet(),
         "acks" => Some(Err(format!("acks={value}: it is all, -1, 0 or 1"))),
@@ -248,7 +259,7 @@ fn refused(key: &str, value: &str) -> Option<Result<Option<String>, String>> {
     }
 }
 
-fn number<N: FromStr>(key: &str, value: &str) -> Result<N, String> {
+pub(super) fn number<N: FromStr>(key: &str, value: &str) -> Result<N, String> {
     value
         .parse()
         .map_err(|_| format!("{key}={value}: it must be a whole number, and not too large a one"))
@@ -325,7 +336,6 @@ mod tests {
             ("acks", "1"),
             ("security.protocol", "SASL_SSL"),
             ("security.protocol", "SSL"),
-            ("compression.type", "lz4"),
             ("sasl.mechanism", "PLAIN"),
         ] {
             let sentence = set(key, value).1.expect_err(key);
@@ -353,6 +363,8 @@ mod tests {
             ("acks", "-1"),
             ("security.protocol", "PLAINTEXT"),
             ("compression.type", "none"),
+            ("compression.type", "lz4"),
+            ("compression.zstd.level", "4"),
             ("isolation.level", "read_committed"),
             ("auto.offset.reset", "earliest"),
         ] {

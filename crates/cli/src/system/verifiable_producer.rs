@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use milena::{Delivery, Producer, Record, SendError};
+use milena::{Advice, Delivery, Producer, Record, SendError};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::settings::Settings;
@@ -50,7 +50,10 @@ pub(crate) async fn run(args: VerifiableProducerArgs, mut stop: Stop) -> Result<
             .producer(client.producer())
             .build()
             .await
-            .map_err(|error| Failure::Broken(error.to_string()))?;
+            .map_err(|error| match error.advice() {
+                Advice::Configure => Failure::Input(error.to_string()),
+                _ => Failure::Broken(error.to_string()),
+            })?;
         let mut run = Run {
             args: &args,
             producer,

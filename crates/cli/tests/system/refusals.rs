@@ -60,7 +60,6 @@ fn what_is_not_there_yet_is_refused_with_a_sentence() {
         ("tls", "security.protocol=SSL"),
         ("sasl", "security.protocol = SASL_SSL"),
         ("mechanism", "sasl.mechanism: PLAIN"),
-        ("lz4", "compression.type lz4"),
         ("acks", "acks=1"),
     ] {
         let config = Config::new(name, &format!("# settings\n{line}\n"));

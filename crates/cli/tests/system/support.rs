@@ -222,7 +222,7 @@ pub(crate) fn values(records: Vec<StoredRecord>) -> Vec<String> {
 pub(crate) fn committed(cluster: &TestBroker, topic: &str, partition: i32) -> Vec<StoredRecord> {
     cluster.with(|broker| {
         let log = broker.log(topic, partition).expect("it is there");
-        log.committed_records().expect("nothing is compressed")
+        log.committed_records().expect("every codec is built in")
     })
 }
 

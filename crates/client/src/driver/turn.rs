@@ -16,8 +16,8 @@ use super::signal::Signal;
 use super::sleep::Sleepers;
 use super::socket::Socket;
 
-/// A job over fewer bytes than this is done at once: handing it over would take longer.
-const JOB_BYTES_HERE: usize = 256 * 1024;
+/// A job that takes fewer ns is done at once: handing it over would take longer.
+const JOB_NANOS_HERE: usize = 13_000;
 /// Rounds before the runtime gets to look at its sockets and timers again.
 const ROUNDS_MAX: usize = 64;
 
@@ -107,7 +107,7 @@ impl Turn {
     }
 
     fn run(&mut self, now: Instant, job: Job) {
-        if job.bytes() < JOB_BYTES_HERE {
+        if job.nanos() < JOB_NANOS_HERE {
             self.engine.handle_job(now, job.run());
             return;
         }

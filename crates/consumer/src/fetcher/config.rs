@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use milena_cluster::Backoff;
+use milena_wire::compress::DECOMPRESSED_BYTES_MAX;
 
 use crate::{IsolationLevel, OutOfRange};
 
@@ -20,6 +21,8 @@ pub struct FetchConfig {
     pub fetch_wait_max: Duration,
     /// How many bytes may be asked for and held in all. Default: 64 MiB.
     pub buffered_bytes_max: usize,
+    /// How many bytes the records of one batch may have, decompressed. Default: 64 MiB.
+    pub decompressed_bytes_max: usize,
     /// What is done when a position is not in the log. Default: the partition fails.
     pub out_of_range: OutOfRange,
     /// How long to wait after an error.
@@ -34,6 +37,7 @@ impl Default for FetchConfig {
             partition_bytes_max: 1 << 20,
             fetch_wait_max: Duration::from_millis(500),
             buffered_bytes_max: 64 << 20,
+            decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
             out_of_range: OutOfRange::default(),
             retry: Backoff::default(),
         }
@@ -54,6 +58,7 @@ impl FetchConfig {
             fetch_bytes_max,
             partition_bytes_max,
             buffered_bytes_max,
+            decompressed_bytes_max: self.decompressed_bytes_max.max(1),
             ..self
         }
     }

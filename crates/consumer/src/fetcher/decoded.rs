@@ -22,24 +22,37 @@ impl Fetcher {
             tp,
             version,
             charged,
+            allowance,
+            rest,
             batches,
             cursor,
             end,
         } = decoded;
+        self.budget.disallow(allowance);
+        self.budget.release_undecoded(&tp, charged);
         let current = self.is_current(&tp, version);
         let Some(partition) = self.partitions.get_mut(&tp).filter(|_| current) else {
-            self.budget.release(&tp, charged);
+            if let Some(rest) = rest {
+                self.budget.release_undecoded(&tp, rest.records.len());
+            }
             return;
         };
         let before = std::mem::replace(&mut partition.cursor, cursor);
-        partition.stage = Stage::Resolved;
+        if rest.is_none() {
+            partition.stage = Stage::Resolved;
+        }
+        // Before those of other partitions: what it holds undecoded was asked for first.
+        if let Some(rest) = rest {
+            self.jobs.push_front(rest);
+        }
         let shown = batches.last().map(|batch| batch.cursor);
-        match shown {
-            Some(_) => self.events.push_back(FetchEvent::Batches {
+        if shown.is_some() {
+            let bytes = batches.iter().map(|batch| batch.bytes).sum();
+            self.budget.charge(&tp, bytes);
+            self.events.push_back(FetchEvent::Batches {
                 tp: tp.clone(),
                 batches,
-            }),
-            None => self.budget.release(&tp, charged),
+            });
         }
         #[cfg(feature = "plants")]
         let before = match is_planted(Plant::PositionIsLastRecordPlusOne) {
@@ -70,6 +83,7 @@ impl Fetcher {
                 partition.turn = turn;
                 self.idle.insert(tp.clone());
             }
+            DecodeEnd::Paused => {}
             DecodeEnd::Failed(error) => self.fail(tp, error),
             DecodeEnd::Unstable => self.back_off_if_repeated(&mut Waits::new(now), tp),
             DecodeEnd::Incomplete | DecodeEnd::Behind => {

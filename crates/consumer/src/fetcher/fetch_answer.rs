@@ -15,7 +15,7 @@ use super::partition::{Stage, Start};
 use super::retry::{Remedy, Waits};
 use super::{FetchEvent, FetchId, FetchInFlight, Fetcher};
 use crate::cursor::LogEnd;
-use crate::{Cursor, DecodeJob, FetchError, IsolationLevel, OutOfRange};
+use crate::{AbortedTransactions, Cursor, DecodeJob, FetchError, IsolationLevel, OutOfRange};
 
 /// How many long polls in a row may come back empty before their time. A broker has few reasons for that; without a limit
 /// one that never waits would be asked in a loop.
@@ -157,19 +157,20 @@ impl Fetcher {
             .aborted_transactions
             .iter()
             .flatten()
-            .map(|aborted| (aborted.producer_id, aborted.first_offset))
-            .collect();
+            .map(|aborted| (aborted.producer_id, aborted.first_offset));
+        let aborted = match isolation {
+            IsolationLevel::ReadCommitted => Some(AbortedTransactions::new(aborted)),
+            IsolationLevel::ReadUncommitted => None,
+        };
         let (version, cursor, records) = (partition.version, partition.cursor, records.to_bytes());
-        self.budget.charge(tp, records.len());
-        self.jobs.push_back(DecodeJob {
-            tp: tp.clone(),
-            version,
-            isolation,
+        self.budget.charge_undecoded(tp, records.len());
+        self.jobs.push_back(DecodeJob::new(
+            (tp.clone(), version),
             cursor,
-            stable_below,
-            aborted,
+            (aborted, stable_below),
             records,
-        });
+            self.config.decompressed_bytes_max,
+        ));
         Got::Records
     }
 

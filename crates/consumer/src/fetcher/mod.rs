@@ -167,10 +167,16 @@ impl Fetcher {
     /// Work to be done by [`DecodeJob::run`], anywhere; the result comes back through [`Fetcher::handle_decoded`].
     pub fn poll_decode(&mut self) -> Option<DecodeJob> {
         while let Some(job) = self.jobs.pop_front() {
-            if self.is_current(&job.tp, job.version) {
+            if !self.is_current(&job.tp, job.version) {
+                self.budget.release_undecoded(&job.tp, job.records.len());
+            } else if job.allowance == 0 || self.budget.may_allow() {
+                self.budget.allow(job.allowance);
                 return Some(job);
+            } else {
+                // Until batches are released. None overtakes it, or one that needs much would wait for ever.
+                self.jobs.push_front(job);
+                return None;
             }
-            self.budget.release(&job.tp, job.records.len());
         }
         None
     }

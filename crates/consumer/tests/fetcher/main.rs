@@ -1,6 +1,7 @@
 //! The fetch core in virtual time, against brokers that are right, wrong, slow, or gone.
 
 mod batch;
+mod compressed;
 mod errors;
 mod hostile;
 mod log;

@@ -7,7 +7,7 @@ use milena_wire::ErrorCode;
 use milena_wire::messages::PartitionData;
 
 use crate::log::Log;
-use crate::world::{Fetch, World, ms, refused, tp};
+use crate::world::{Fetch, World, ms, refused, run, tp};
 
 const PARTITIONS: i32 = 3;
 
@@ -80,7 +80,7 @@ impl Run {
             0..=3 if !self.flying.is_empty() => self.answer(),
             4..=5 => {
                 while let Some(job) = self.world.fetcher.poll_decode() {
-                    self.decoded.push(job.run());
+                    self.decoded.push(run(job));
                 }
             }
             6..=7 if !self.decoded.is_empty() => {

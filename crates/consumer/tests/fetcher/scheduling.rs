@@ -4,7 +4,7 @@ use milena_cluster::{LeaderEpoch, TopicPartition};
 use milena_consumer::{Cursor, FetchConfig, FetchEvent, StartPosition};
 
 use crate::batch::Spec;
-use crate::world::{World, data, ms, refused, tp};
+use crate::world::{World, data, ms, refused, run, tp};
 use milena_wire::ErrorCode;
 
 fn world(leaders: &[i32]) -> World {
@@ -351,7 +351,7 @@ fn a_seek_takes_back_what_was_not_told_yet() {
     let mut world = world(&[1]);
     let fetch = world.fetch();
     world.answer(fetch.id, vec![data(0, &[Spec::data(0, &["old"]).bytes()])]);
-    let done = world.job().run();
+    let done = run(world.job());
     world.fetcher.handle_decoded(world.now, done);
     world.fetcher.seek(&tp(0), Cursor::at(9));
     world.collect();
@@ -366,7 +366,7 @@ fn an_unassigned_partition_takes_back_what_was_not_told_yet() {
     let mut world = world(&[1]);
     let fetch = world.fetch();
     world.answer(fetch.id, vec![data(0, &[Spec::data(0, &["old"]).bytes()])]);
-    let done = world.job().run();
+    let done = run(world.job());
     world.fetcher.handle_decoded(world.now, done);
     world.fetcher.unassign(&tp(0));
     world.collect();

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use milena_cluster::{LeaderEpoch, NodeId, Outcome, SendFailure, TopicName, TopicPartition};
 use milena_consumer::{
-    Cursor, DecodeJob, FetchConfig, FetchError, FetchEvent, FetchId, FetchPartition, Fetcher,
-    FetcherRequest, StartPosition,
+    Cursor, DecodeJob, DecodedFetch, FetchConfig, FetchError, FetchEvent, FetchId, FetchPartition,
+    Fetcher, FetcherRequest, StartPosition,
 };
+use milena_wire::compress::Decompressor;
 use milena_wire::messages::{
     AbortedTransaction, FetchResponse, FetchableTopicResponse, ListOffsetsPartitionResponse,
     ListOffsetsResponse, ListOffsetsTopicResponse, PartitionData,
@@ -16,6 +17,11 @@ use milena_wire::messages::{
 use milena_wire::{ErrorCode, Payload, Uuid};
 
 use crate::log::Log;
+
+/// Does the work of `job`.
+pub(crate) fn run(job: DecodeJob) -> DecodedFetch {
+    job.run(&mut Decompressor::default())
+}
 
 pub(crate) struct World {
     pub(crate) fetcher: Fetcher,
@@ -265,7 +271,7 @@ impl World {
     }
 
     pub(crate) fn finish(&mut self, job: DecodeJob) {
-        self.fetcher.handle_decoded(self.now, job.run());
+        self.fetcher.handle_decoded(self.now, run(job));
         self.collect();
     }
 

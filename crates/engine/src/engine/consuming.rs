@@ -87,8 +87,8 @@ impl Engine {
                 .and_then(|core| core.fetcher.poll_decode())
             {
                 moved = true;
-                self.router
-                    .push_action(Action::Run(Job::decode(index, job)));
+                let job = Job::decode(index, job, &self.contexts);
+                self.router.push_action(Action::Run(job));
             }
             moved |= self.drain_fetch_events(index);
         }

@@ -16,6 +16,7 @@ use super::requests::{self, ProducePart};
 use super::transactions::TransactionCore;
 use super::{Engine, Owner};
 use crate::command::{ProducerSettings, TopicUnavailable};
+use crate::job::Contexts;
 use crate::reply::Reply;
 use crate::router::{CallId, CallOutcome, Purpose};
 
@@ -43,6 +44,7 @@ pub(super) struct ProducerCore {
     index: usize,
     accumulator: Arc<Accumulator>,
     settings: ProducerSettings,
+    contexts: Arc<Contexts>,
     pub(super) partitions: Vec<PartitionCore>,
     /// Partitions with news from their queue, their sender or their timer.
     dirty: BTreeSet<usize>,
@@ -101,6 +103,7 @@ impl Engine {
             index,
             accumulator: Arc::clone(&accumulator),
             settings,
+            contexts: Arc::clone(&self.contexts),
             partitions: Vec::new(),
             dirty: BTreeSet::new(),
             sendable: BTreeSet::new(),

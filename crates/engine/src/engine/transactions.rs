@@ -307,6 +307,7 @@ mod tests {
         let now = Instant::now();
         let mut engine = Engine::new(EngineConfig::default(), Arc::default(), 1);
         let settings = ProducerSettings {
+            codec: milena_wire::compress::Codec::NONE,
             accumulator: AccumulatorConfig::default(),
             delivery_timeout: Duration::from_secs(120),
             request_bytes_max: 1,

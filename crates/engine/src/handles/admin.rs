@@ -162,7 +162,7 @@ impl Admin {
     pub async fn nodes(&self) -> Result<Vec<(i32, BrokerAddress)>, AdminError> {
         match self.client.query(QueryKind::Nodes, self.timeout).await? {
             QueryAnswer::Nodes(nodes) => Ok(nodes),
-            _ => Err(AdminError::Invalid("an answer to another question")),
+            _ => Err(AdminError::Invalid("an answer to another question".into())),
         }
     }
 
@@ -181,7 +181,7 @@ impl Admin {
             )
             .await?;
         let QueryAnswer::Topic(leaders) = answer else {
-            return Err(AdminError::Invalid("an answer to another question"));
+            return Err(AdminError::Invalid("an answer to another question".into()));
         };
         let partitions = (0..)
             .zip(leaders)

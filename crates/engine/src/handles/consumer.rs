@@ -1,5 +1,6 @@
 //! Reading assigned partitions.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,11 +175,20 @@ impl ConsumerBuilder {
         self
     }
 
-    /// All memory for batches that were fetched and not dropped yet. Default 64 MiB. WARNING: it must hold at least one
-    /// fetched batch of each partition that is to make progress at the same time.
+    /// All memory for batches that were fetched and not dropped yet, decompressed. Default 64 MiB. WARNING: it must hold at
+    /// least one fetched batch of each partition that is to make progress at the same time.
     #[must_use]
     pub fn buffered_bytes_max(mut self, bytes: usize) -> Self {
         self.config.buffered_bytes_max = bytes;
+        self
+    }
+
+    /// How many bytes the records of one batch may have when decompressed: a batch of a few KiB can be made to become GiB. A
+    /// batch with more is a [`FetchError::DecompressedTooLong`](crate::handles::FetchError::DecompressedTooLong), which names
+    /// the offset behind it. Default 64 MiB. WARNING: producers whose batches may be larger make topics that cannot be read.
+    #[must_use]
+    pub fn decompressed_bytes_max(mut self, bytes: usize) -> Self {
+        self.config.decompressed_bytes_max = bytes;
         self
     }
 
@@ -198,10 +208,10 @@ impl ConsumerBuilder {
     /// Cancel safe: nothing stays open.
     pub async fn build(mut self) -> Result<Consumer, ConsumeError> {
         if self.subscribed {
-            return Err(QueryError::Invalid("groups with rebalancing are not supported yet, a later version of milena will bring them; assign partitions").into());
+            return Err(invalid("groups with rebalancing are not supported yet, a later version of milena will bring them; assign partitions").into());
         }
         if self.partitions.is_empty() {
-            return Err(QueryError::Invalid("no partition is assigned").into());
+            return Err(invalid("no partition is assigned").into());
         }
         self.partitions.sort_unstable();
         self.partitions.dedup();
@@ -209,14 +219,14 @@ impl ConsumerBuilder {
             partition.partition < 0 || !is_topic_name(&partition.topic)
         };
         if self.partitions.iter().any(cannot_be) {
-            return Err(QueryError::Invalid(
+            return Err(invalid(
                 "a partition is assigned that no topic can have: a number below zero, or no name for a topic",
             )
             .into());
         }
         let starts = match (self.start, &self.group) {
             (Start::Committed, None) => {
-                return Err(QueryError::Invalid(
+                return Err(invalid(
                     "without a group there is no committed position to start from",
                 )
                 .into());
@@ -259,6 +269,10 @@ impl ConsumerBuilder {
     }
 }
 
+const fn invalid(text: &'static str) -> QueryError {
+    QueryError::Invalid(Cow::Borrowed(text))
+}
+
 async fn committed_starts(
     client: &ClientHandle,
     group: &Arc<str>,
@@ -269,7 +283,7 @@ async fn committed_starts(
         partitions: partitions.to_vec(),
     };
     let QueryAnswer::Committed(committed) = client.query(kind, QUERY_TIMEOUT).await? else {
-        return Err(QueryError::Invalid("an answer to another question"));
+        return Err(invalid("an answer to another question"));
     };
     let start =
         |(partition, position): (TopicPartition, Option<crate::command::CommittedPosition>)| {
@@ -354,7 +368,7 @@ impl Consumer {
     /// [`ConsumeError::Query`], also without a group.
     pub async fn committed(&self) -> Result<Vec<Position>, ConsumeError> {
         let Some(group) = &self.group else {
-            return Err(QueryError::Invalid("a reader has no group").into());
+            return Err(invalid("a reader has no group").into());
         };
         let starts = committed_starts(&self.client, group, &self.partitions).await?;
         let position = |(partition, start)| match start {
@@ -434,7 +448,7 @@ impl Consumer {
                     metadata: None,
                 })
                 .collect()),
-            _ => Err(QueryError::Invalid("an answer to another question").into()),
+            _ => Err(invalid("an answer to another question").into()),
         }
     }
 }

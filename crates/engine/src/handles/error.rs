@@ -1,6 +1,7 @@
 //! One error enum per operation. Its variants say whose fault it is; `advice`, where there is a choice, what the caller may do;
 //! [`DeliveryError::persistence`] whether the record may be in the log.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,7 +149,7 @@ pub enum InitError {
     Refused(ErrorCode),
     /// Something is asked for that milena cannot do yet, or that makes no sense.
     #[error("{0}")]
-    Invalid(&'static str),
+    Invalid(Cow<'static, str>),
     /// The client was closed.
     #[error("the client was closed")]
     Closed,
@@ -264,7 +265,7 @@ pub enum QueryError {
     },
     /// Something is asked for that milena cannot do yet, or that makes no sense.
     #[error("{0}")]
-    Invalid(&'static str),
+    Invalid(Cow<'static, str>),
     /// The client was closed.
     #[error("the client was closed")]
     Closed,

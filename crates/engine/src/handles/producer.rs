@@ -10,6 +10,7 @@ use milena_producer::{
 };
 
 use milena_wire::ErrorCode;
+use milena_wire::compress::Codec;
 use milena_wire::record::Compression;
 
 use super::client::ClientHandle;
@@ -31,6 +32,7 @@ pub struct ProducerBuilder {
 pub(crate) struct Settings {
     pub(crate) linger: Duration,
     pub(crate) compression: Compression,
+    pub(crate) compression_level: Option<i32>,
     pub(crate) batch_bytes_max: usize,
     pub(crate) record_bytes_max: usize,
     pub(crate) buffer_bytes_max: usize,
@@ -50,6 +52,7 @@ impl Default for Settings {
         Self {
             linger,
             compression: Compression::None,
+            compression_level: None,
             batch_bytes_max,
             record_bytes_max,
             buffer_bytes_max,
@@ -95,11 +98,21 @@ macro_rules! producer_settings {
                 self
             }
 
-            /// How batches are compressed. Only [`Compression::None`], the default, is supported yet: with any other, building
-            /// is refused with a sentence that says so.
+            /// How batches are compressed; records that do not get smaller are sent as they are. Default: not at all. Building
+            /// refuses a codec that this program was built without (the features of `milena`). Costs CPU on other threads than
+            /// the caller's, some 2 us for a KiB with lz4 and snappy, 6 with zstd, 15 with gzip; larger batches, by a longer
+            /// [`Self::linger`], compress better.
             #[must_use]
             pub fn compression(mut self, compression: Compression) -> Self {
                 self.settings.compression = compression;
+                self
+            }
+
+            /// How hard the codec tries, in its own numbers. Default: what Kafka's own clients take. Building refuses a level
+            /// that the codec does not have, or not in this program's build.
+            #[must_use]
+            pub fn compression_level(mut self, level: i32) -> Self {
+                self.settings.compression_level = Some(level);
                 self
             }
 
@@ -134,7 +147,7 @@ impl ProducerBuilder {
     /// Makes the producer. Nothing is asked of the cluster yet.
     ///
     /// # Errors
-    /// [`InitError::Invalid`] if compression is asked for, [`InitError::Closed`] if the client is gone.
+    /// [`InitError::Invalid`] if there is no such compression here, [`InitError::Closed`] if the client is gone.
     pub async fn build(self) -> Result<Producer, InitError> {
         let shared = open(&self.client, &self.settings, None).await?;
         Ok(Producer { shared })
@@ -146,11 +159,8 @@ pub(crate) async fn open(
     settings: &Settings,
     transactional: Option<TransactionConfig>,
 ) -> Result<Arc<ProducerShared>, InitError> {
-    if settings.compression != Compression::None {
-        return Err(InitError::Invalid(
-            "compression is not supported yet; a later version of milena will bring it",
-        ));
-    }
+    let codec = Codec::new(settings.compression, settings.compression_level)
+        .map_err(|invalid| InitError::Invalid(invalid.to_string().into()))?;
     let (reply, answer) = reply();
     let accumulator = AccumulatorConfig {
         linger: settings.linger,
@@ -160,6 +170,7 @@ pub(crate) async fn open(
     };
     let command_settings = ProducerSettings {
         accumulator,
+        codec,
         delivery_timeout: settings.delivery_timeout,
         request_bytes_max: settings.request_bytes_max,
     };

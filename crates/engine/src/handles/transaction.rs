@@ -92,7 +92,9 @@ impl TransactionalProducerBuilder {
     /// Dropped, older instances may or may not be fenced.
     pub async fn build(self) -> Result<TransactionalProducer, InitError> {
         if self.transactional_id.is_empty() {
-            return Err(InitError::Invalid("a transactional id must not be empty"));
+            return Err(InitError::Invalid(
+                "a transactional id must not be empty".into(),
+            ));
         }
         let mut config = TransactionConfig::new(self.transactional_id.as_str());
         config.transaction_timeout = self.transaction_timeout;

@@ -1,8 +1,6 @@
 //! ListOffsets v1-11: latest (-1), earliest (-2), largest time-stamp (-3), earliest local (-4),
 //! latest tiered (-5: there is none), and by time-stamp. read_committed ends at the last stable
 //! offset.
-//!
-//! Not done: time-stamps inside compressed batches are found by batch only.
 
 use milena_wire::ErrorCode;
 use milena_wire::messages::{

@@ -5,8 +5,8 @@
 //! transaction (v12+) or are verified to be in it, and the request waits inside the broker while
 //! that answers CONCURRENT_TRANSACTIONS (v12+); then each batch is appended.
 //!
-//! Not done: records of compressed batches are not looked at, log append time, per-record errors,
-//! message formats before v2, quotas.
+//! Not done: topics with a compression of their own (batches stay as their producer made them), log
+//! append time, per-record errors, message formats before v2, quotas.
 
 mod batch;
 mod join;

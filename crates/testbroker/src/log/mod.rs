@@ -200,7 +200,7 @@ impl PartitionLog {
     }
 
     /// First offset and time-stamp of a record not older than `timestamp`, by batch where the
-    /// records cannot be read (compressed).
+    /// records cannot be read (a test has put them there).
     pub(crate) fn offset_for_timestamp(&self, timestamp: i64) -> Option<(i64, i64)> {
         let batch = self
             .batches

@@ -29,7 +29,7 @@ pub struct StoredRecord {
 }
 
 impl PartitionLog {
-    /// Every data record, aborted and open ones too. Fails on a compressed batch.
+    /// Every data record, aborted and open ones too, decompressed. Fails on a batch that cannot be read.
     pub fn records(&self) -> Result<Vec<StoredRecord>, DecodeError> {
         let mut all = Vec::new();
         for batch in self.batches() {
@@ -40,7 +40,7 @@ impl PartitionLog {
 
     /// The records a read_committed reader gets, worked out from the markers in the log alone:
     /// neither the aborted index nor the last stable offset is asked, so that a test can hold
-    /// them against this. Fails on a compressed batch.
+    /// them against this. Fails on a batch that cannot be read.
     pub fn committed_records(&self) -> Result<Vec<StoredRecord>, DecodeError> {
         // A batch in a transaction is committed if the next marker of its producer says so.
         let mut next_marker = BTreeMap::new();

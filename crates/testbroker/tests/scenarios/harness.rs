@@ -225,7 +225,7 @@ impl Cluster {
             .broker
             .log(topic, partition)
             .expect("the partition exists");
-        let records = log.committed_records().expect("nothing is compressed");
+        let records = log.committed_records().expect("every codec is built in");
         let text = |value: Option<Bytes>| String::from_utf8(value.unwrap_or_default().to_vec());
         records
             .into_iter()

@@ -227,7 +227,9 @@ impl ProducerCore {
         };
         for batch in partition.queue.take(&self.accumulator, count, with_open) {
             let job = partition.sender.push(batch);
-            router.push_action(Action::Run(Job::seal(self.index, slot, job)));
+            let codec = self.settings.codec;
+            let job = Job::seal(self.index, slot, job, codec, &self.contexts);
+            router.push_action(Action::Run(job));
         }
         if everything {
             partition.sender.handle_timeout(now);

@@ -1,8 +1,10 @@
 //! Settings of a pipeline.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use milena_consumer::IsolationLevel;
+use milena_wire::record::Compression;
 
 use super::{Pipeline, PipelineError, START};
 use crate::config::bounded;
@@ -23,6 +25,9 @@ pub struct PipelineBuilder {
     transaction_timeout: Option<Duration>,
     operation_timeout: Option<Duration>,
     delivery_timeout: Option<Duration>,
+    compression: Compression,
+    compression_level: Option<i32>,
+    decompressed_bytes_max: Option<usize>,
     settings: Settings,
 }
 
@@ -47,6 +52,9 @@ impl PipelineBuilder {
             transaction_timeout: None,
             operation_timeout: None,
             delivery_timeout: None,
+            compression: Compression::None,
+            compression_level: None,
+            decompressed_bytes_max: None,
             settings: Settings {
                 step_records_max: 500,
                 transaction_steps_max: 1_000,
@@ -151,6 +159,27 @@ impl PipelineBuilder {
         self
     }
 
+    /// As [`crate::handles::ProducerBuilder::compression`].
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// As [`crate::handles::ProducerBuilder::compression_level`].
+    #[must_use]
+    pub fn compression_level(mut self, level: i32) -> Self {
+        self.compression_level = Some(level);
+        self
+    }
+
+    /// As [`crate::handles::ConsumerBuilder::decompressed_bytes_max`].
+    #[must_use]
+    pub fn decompressed_bytes_max(mut self, bytes: usize) -> Self {
+        self.decompressed_bytes_max = Some(bytes);
+        self
+    }
+
     /// Makes the pipeline: fences older instances, then reads where the group stands. In this order, because what an older
     /// instance still commits must be seen.
     ///
@@ -173,15 +202,16 @@ impl PipelineBuilder {
             .partitions
             .iter()
             .map(|(topic, partition)| (topic.as_str(), *partition));
-        let consumer = self
+        let mut consumer = self
             .client
             .consumer(&self.group)
             .assign(partitions)
             .isolation(IsolationLevel::ReadCommitted)
-            .start(START)
-            .build()
-            .await
-            .map_err(PipelineError::Consume)?;
+            .start(START);
+        if let Some(bytes) = self.decompressed_bytes_max {
+            consumer = consumer.decompressed_bytes_max(bytes);
+        }
+        let consumer = consumer.build().await.map_err(PipelineError::Consume)?;
         let ends = if self.until_end {
             Some(
                 consumer
@@ -204,7 +234,13 @@ impl PipelineBuilder {
     }
 
     fn producer(&self, id: &str) -> TransactionalProducerBuilder {
-        let mut producer = self.client.transactional_producer(id);
+        let mut producer = self
+            .client
+            .transactional_producer(id)
+            .compression(self.compression);
+        if let Some(level) = self.compression_level {
+            producer = producer.compression_level(level);
+        }
         if let Some(linger) = self.linger {
             producer = producer.linger(linger);
         }
@@ -237,6 +273,6 @@ fn init_error(error: InitError) -> PipelineError {
     }
 }
 
-fn invalid(text: &'static str) -> PipelineError {
-    PipelineError::Consume(QueryError::Invalid(text).into())
+fn invalid(text: impl Into<Cow<'static, str>>) -> PipelineError {
+    PipelineError::Consume(QueryError::Invalid(text.into()).into())
 }

@@ -11,7 +11,7 @@ fn abandoned_batches_that_were_not_sent_fail_and_leave_no_hole() {
     let batch = harness.close(1);
     let job = harness.sender.push(batch);
     harness.sender.abandon();
-    harness.sender.handle_sealed(job.run());
+    harness.sender.handle_sealed(seal(job));
     for batch in [0, 1] {
         assert_eq!(harness.failure(batch), (ABORTED, Persistence::NotPersisted));
     }

@@ -243,9 +243,9 @@ fn batches_go_in_the_order_they_were_closed_whichever_is_sealed_first() {
     let (first, second) = (harness.close(1), harness.close(1));
     let first = harness.sender.push(first);
     let second = harness.sender.push(second);
-    harness.sender.handle_sealed(second.run());
+    harness.sender.handle_sealed(seal(second));
     assert!(harness.poll().is_none());
-    harness.sender.handle_sealed(first.run());
+    harness.sender.handle_sealed(seal(first));
     let sent = [harness.send(), harness.send()];
     sent.iter().for_each(|sent| harness.accept(sent));
     assert_eq!((harness.offset(0), harness.offset(1)), (Some(1), Some(2)));

@@ -40,7 +40,7 @@ fn a_batch_that_times_out_while_it_is_sealed_is_dropped() {
     let batch = harness.close(1);
     let job = harness.sender.push(batch);
     harness.pass(TIMEOUT);
-    harness.sender.handle_sealed(job.run());
+    harness.sender.handle_sealed(seal(job));
     assert!(harness.sender.is_drained() && harness.poll().is_none());
     assert_eq!(harness.failure(0).1, Persistence::NotPersisted);
 }

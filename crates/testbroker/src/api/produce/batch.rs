@@ -1,11 +1,7 @@
 //! Is this one whole, sound record batch (`ProduceRequest.validateRecords`, `LogValidator`)?
 
-use milena_wire::record::{self, BatchView};
-use milena_wire::{ErrorCode, Payload};
-
-/// The compression bits of a batch's attributes, and the codec that only Produce v7+ may use.
-const COMPRESSION_MASK: i16 = 0x07;
-const ZSTD: i16 = 4;
+use milena_wire::record::{self, BatchView, Compression};
+use milena_wire::{DecodeErrorKind, ErrorCode, Payload};
 
 /// The one batch of a partition, as the request is looked at before anything else.
 pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<BatchView, ErrorCode> {
@@ -20,10 +16,12 @@ pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<BatchView, E
     if batch.bytes().len() != len || batch.header().magic != 2 {
         return Err(ErrorCode::INVALID_RECORD);
     }
-    if batch.header().attributes & COMPRESSION_MASK == ZSTD && version < 7 {
-        return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+    match batch.compression() {
+        Compression::Zstd if version < 7 => Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE),
+        // Kafka 4.3.1 answers so to the codecs 5 to 7.
+        Compression::Unknown(_) => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
+        _ => Ok(batch),
     }
-    Ok(batch)
 }
 
 /// Whether the batch contradicts itself, as the log looks at it before the producer's state.
@@ -36,10 +34,17 @@ pub(super) fn check(batch: &BatchView) -> Result<(), ErrorCode> {
     if !counted || !sequenced || !owned || batch.is_control() || header.base_offset != 0 {
         return Err(ErrorCode::INVALID_RECORD);
     }
-    let compressed = header.attributes & COMPRESSION_MASK != 0;
-    if compressed || batch.clone().into_records().is_ok() {
-        Ok(())
-    } else {
-        Err(ErrorCode::INVALID_RECORD)
+    let Err(error) = batch.clone().into_records() else {
+        return Ok(());
+    };
+    // As Kafka 4.3.1 was found to answer.
+    match error.kind {
+        // It sets no limit.
+        DecodeErrorKind::DecompressedTooLong { .. } => Ok(()),
+        DecodeErrorKind::Decompression { .. } => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
+        DecodeErrorKind::OffsetDelta(_) if batch.compression() != Compression::None => {
+            Err(ErrorCode::UNKNOWN_SERVER_ERROR)
+        }
+        _ => Err(ErrorCode::INVALID_RECORD),
     }
 }

@@ -124,7 +124,7 @@ impl World {
         match self.rng.u8(..5) {
             0 if !self.jobs.is_empty() => {
                 let job = self.jobs.swap_remove(self.rng.usize(..self.jobs.len()));
-                self.harness.sender.handle_sealed(job.run());
+                self.harness.sender.handle_sealed(seal(job));
             }
             0 | 1 => self.send(),
             2 => {
