@@ -53,7 +53,7 @@ pub use frame::{
 };
 pub use message::{ApiMessage, Decode, Encode, Message, Request};
 pub use numbers::{Number, Numbers};
-pub use payload::{Frame, Payload};
+pub use payload::{Frame, Parts, Payload};
 pub use primitives::{ApiKey, ApiVersion, CorrelationId, VersionRange};
 pub use reader::{Reader, TaggedField, TaggedFields};
 pub use versioned::{decode_versioned, encode_versioned};

@@ -1,7 +1,10 @@
 //! Records to bytes.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
+use bytes::BytesMut;
+
+use super::chunks::{ChunkPool, Chunks};
 use super::sealed::BatchPayload;
 use crate::varint;
 
@@ -36,9 +39,9 @@ pub struct HeaderFields<'a> {
 /// A batch being filled: each record is encoded as it comes, into chunks of [`CHUNK_BYTES`]. A record may continue in the next chunk.
 #[derive(Debug, Default)]
 pub struct BatchBuilder {
-    full: Vec<Bytes>,
+    full: Chunks,
     /// The chunk being filled; of no length before the first record.
-    chunk: Vec<u8>,
+    chunk: BytesMut,
     used: usize,
     record_count: u32,
     base_timestamp: i64,
@@ -58,6 +61,14 @@ impl BatchBuilder {
     /// An empty batch, which holds no memory yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, with chunks of `pool`, which get back there when the batch and all that shares it are gone.
+    pub fn pooled(pool: &Arc<ChunkPool>) -> Self {
+        Self {
+            full: Chunks::of(pool),
+            ..Self::default()
+        }
     }
 
     /// Encodes a record. Allocates only when a chunk is full.
@@ -115,9 +126,8 @@ impl BatchBuilder {
     /// Ends the batch; nothing is copied.
     pub fn finish(mut self) -> BatchPayload {
         let len = self.payload_len();
-        if self.used > 0 {
-            self.full.push(Bytes::from(self.chunk).slice(..self.used));
-        }
+        self.chunk.truncate(self.used);
+        self.full.push(self.chunk);
         BatchPayload::new(
             self.full,
             len,
@@ -190,10 +200,9 @@ impl BatchBuilder {
     }
 
     fn open_chunk(&mut self) {
-        let full = std::mem::replace(&mut self.chunk, vec![0; CHUNK_BYTES]);
-        if !full.is_empty() {
-            self.full.push(Bytes::from(full));
-        }
+        let chunk = self.full.open();
+        let full = std::mem::replace(&mut self.chunk, chunk);
+        self.full.push(full);
         self.used = 0;
     }
 }

@@ -1,4 +1,4 @@
-//! The checksum of two runs of bytes, from those of each.
+//! CRC-32C: of bytes in one piece, in several, and of two runs of bytes from those of each.
 
 /// The polynomial of CRC-32C, lowest power in the highest bit.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
@@ -7,6 +7,17 @@ const X: u32 = 1 << 30;
 /// x to the powers 1, 2, 4, .. 2^30. Squared once more it is x again: the polynomial is (x + 1) times a primitive one of degree
 /// 31, so the powers of x repeat after 2^31 - 1. (Those of the older CRC-32 repeat after 2^32 - 1.)
 const POWERS: [u32; 31] = powers();
+
+/// The checksum of `bytes`.
+#[inline]
+pub(super) fn of_one(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+/// The checksum of all `parts` in a row.
+pub(super) fn of<'a>(parts: impl Iterator<Item = &'a [u8]>) -> u32 {
+    parts.fold(0, crc32c::crc32c_append)
+}
 
 /// The checksum of the bytes behind `first` followed by the `second_len` bytes behind `second`.
 ///

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::builder::{BatchBuilder, RecordFields};
+use super::checksum;
 use super::header::{BatchHeader, CONTROL, HEADER_LEN, LENGTH_END, MAGIC, TRANSACTIONAL};
 use super::records::RecordRef;
 use crate::{DecodeError, DecodeErrorKind};
@@ -107,9 +108,7 @@ pub fn control_batch(
         base_sequence: -1,
         record_count: 1,
     };
-    let payload_crc = parts
-        .iter()
-        .fold(0, |crc, part| crc32c::crc32c_append(crc, part));
+    let payload_crc = checksum::of(parts.iter().map(|part| &part[..]));
     let mut batch = BytesMut::with_capacity(HEADER_LEN + len);
     batch.put_slice(&header.seal(payload_crc, len));
     parts.iter().for_each(|part| batch.put_slice(part));

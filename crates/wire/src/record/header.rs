@@ -130,7 +130,7 @@ impl BatchHeader {
     /// Sets the checksum, given that of the bytes after the header, and returns the header's bytes.
     pub(crate) fn seal(mut self, payload_crc: u32, payload_len: usize) -> [u8; HEADER_LEN] {
         // The checksum is not part of what it covers, so the header's own is that of its later bytes.
-        let own = crc32c::crc32c(&self.to_array()[CRC_START..]);
+        let own = checksum::of_one(&self.to_array()[CRC_START..]);
         self.crc = checksum::combine(own, payload_crc, payload_len);
         self.to_array()
     }

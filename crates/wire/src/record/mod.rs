@@ -27,6 +27,7 @@
 
 mod builder;
 mod checksum;
+mod chunks;
 mod control;
 mod header;
 mod records;
@@ -34,6 +35,8 @@ mod sealed;
 mod view;
 
 pub use builder::{BatchBuilder, CHUNK_BYTES, HeaderFields, RecordFields};
+pub use chunks::ChunkPool;
+pub(crate) use chunks::Chunks;
 pub use control::{ControlKind, ControlRecord, control_batch};
 pub use header::{BatchHeader, Compression, HEADER_LEN, TimestampType};
 pub use records::{HeaderIter, HeaderRef, RecordBatch, RecordIter, RecordRef};

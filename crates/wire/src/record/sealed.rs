@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::builder::{BatchBuilder, HeaderFields, RecordFields};
+use super::checksum;
+use super::chunks::Chunks;
 use super::header::{BatchHeader, Compression, HEADER_LEN, LENGTH_END, MAGIC, TRANSACTIONAL};
 use super::view::batches;
 use crate::Payload;
@@ -13,7 +15,7 @@ use crate::compress::{Codec, Compressor, Decompressor};
 /// The records of a finished batch, without header and checksum.
 #[derive(Debug)]
 pub struct BatchPayload {
-    parts: Vec<Bytes>,
+    parts: Chunks,
     len: usize,
     record_count: u32,
     base_timestamp: i64,
@@ -24,7 +26,7 @@ pub struct BatchPayload {
 #[derive(Clone, Debug)]
 pub struct SealedBatch {
     /// The records, compressed by `codec`.
-    parts: Arc<[Bytes]>,
+    parts: Arc<Chunks>,
     len: usize,
     codec: Codec,
     crc: u32,
@@ -58,7 +60,7 @@ impl Stamp {
 
 impl BatchPayload {
     pub(super) const fn new(
-        parts: Vec<Bytes>,
+        parts: Chunks,
         len: usize,
         record_count: u32,
         base_timestamp: i64,
@@ -75,15 +77,11 @@ impl BatchPayload {
 
     /// Adds up the checksum: reads every byte once, so it may be worth a thread of its own.
     pub fn seal(self) -> SealedBatch {
-        let crc = self
-            .parts
-            .iter()
-            .fold(0, |crc, part| crc32c::crc32c_append(crc, part));
         SealedBatch {
-            parts: self.parts.into(),
+            crc: checksum::of(self.parts.iter().map(|part| &part[..])),
+            parts: Arc::new(self.parts),
             len: self.len,
             codec: Codec::NONE,
-            crc,
             record_count: self.record_count,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
@@ -100,8 +98,8 @@ impl BatchPayload {
         };
         SealedBatch {
             len: compressed.len(),
-            crc: crc32c::crc32c(&compressed),
-            parts: Arc::new([compressed]),
+            crc: checksum::of_one(&compressed),
+            parts: Arc::new(Chunks::from(vec![compressed])),
             codec,
             record_count: self.record_count,
             base_timestamp: self.base_timestamp,
@@ -111,7 +109,7 @@ impl BatchPayload {
 
     /// The slices of all records.
     pub(super) fn into_parts(self) -> Vec<Bytes> {
-        self.parts
+        self.parts.into_parts()
     }
 
     /// How many records.
@@ -169,10 +167,8 @@ impl SealedBatch {
             base_sequence: stamp.base_sequence,
             record_count: self.record_count.cast_signed(),
         };
-        let mut parts = Vec::with_capacity(1 + self.parts.len());
-        parts.push(Bytes::copy_from_slice(&header.seal(self.crc, self.len)));
-        parts.extend(self.parts.iter().cloned());
-        Payload::new(parts)
+        let header = header.seal(self.crc, self.len);
+        Payload::of_batch(header, Arc::clone(&self.parts), self.len)
     }
 
     /// The first and second half of the records as batches of their own, compressed as this one is, for a broker to which the whole is too
@@ -181,14 +177,10 @@ impl SealedBatch {
         if self.record_count < 2 {
             return None;
         }
-        let mut whole = BytesMut::with_capacity(self.wire_len());
-        self.stamp(&Stamp::NONE)
-            .parts()
-            .iter()
-            .for_each(|part| whole.extend_from_slice(part));
+        let whole = self.stamp(&Stamp::NONE).to_bytes();
         // Our own bytes, so both are always there, and as many as they were.
         let mut decompressor = Decompressor::new(usize::MAX);
-        let batch = batches(whole.freeze()).next()?.ok()?;
+        let batch = batches(whole).next()?.ok()?;
         let batch = batch.into_records_with(&mut decompressor).ok()?;
         let half = self.record_count as usize / 2;
         let (mut first, mut second) = (BatchBuilder::new(), BatchBuilder::new());

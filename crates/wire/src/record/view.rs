@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::checksum;
 use super::control::ControlRecord;
 use super::header::{
     BatchHeader, CRC_START, Compression, HEADER_LEN, LENGTH_END, MAGIC, TimestampType,
@@ -102,7 +103,7 @@ impl BatchView {
 
     /// Checks the checksum, which covers all but base offset, length, leader epoch and magic.
     pub fn verify_crc(&self) -> Result<(), DecodeError> {
-        let computed = crc32c::crc32c(&self.bytes[CRC_START..]);
+        let computed = checksum::of_one(&self.bytes[CRC_START..]);
         let stored = self.header.crc;
         if computed == stored {
             Ok(())

@@ -114,16 +114,10 @@ fn headers_that_make_no_sense_are_errors() {
 }
 
 #[test]
-fn compressed_records_are_a_clear_error() {
-    let codecs = [
-        Compression::Gzip,
-        Compression::Snappy,
-        Compression::Lz4,
-        Compression::Zstd,
-        Compression::Unknown(5),
-    ];
-    for (bits, codec) in (1..).zip(codecs) {
+fn codecs_of_a_later_kafka_are_a_clear_error() {
+    for bits in 5..=7 {
         let view = only(patched(&small(), &[(21, &[0, bits])]));
+        let codec = Compression::Unknown(bits);
         assert_eq!(view.compression(), codec);
         view.verify_crc().expect("fits");
         assert_eq!(
