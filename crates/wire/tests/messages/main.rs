@@ -1,5 +1,8 @@
 //! Every message in every version: round trips, another implementation as witness, checked-in bytes, and hostile bytes.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod hostile;
 mod kinds;
 mod random;
