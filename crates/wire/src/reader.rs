@@ -17,6 +17,9 @@ pub struct Reader<'a> {
     flexible: bool,
 }
 
+/// A list may take this much memory on the word of its count, however short the frame: short lists get all their room at once.
+const BELIEVED_BYTES: usize = 4 * 1024;
+
 /// A tagged field whose number and size were read.
 #[derive(Debug)]
 pub struct TaggedField {
@@ -283,14 +286,11 @@ impl<'a> Reader<'a> {
         &mut self,
         field: &'static str,
     ) -> Result<Option<Vec<&'a str>>, DecodeError> {
-        let Some(count) = self.count(1, field)? else {
+        // The length of each takes one byte or two.
+        let Some(count) = self.count(if self.flexible { 1 } else { 2 }, field)? else {
             return Ok(None);
         };
-        let mut items = Vec::with_capacity(count);
-        for _ in 0..count {
-            items.push(self.string(field)?);
-        }
-        Ok(Some(items))
+        self.items(count, |reader| reader.string(field)).map(Some)
     }
 
     /// A struct or null: a byte in front says which.
@@ -321,14 +321,37 @@ impl<'a> Reader<'a> {
         field: &'static str,
         version: ApiVersion,
     ) -> Result<Option<Vec<T>>, DecodeError> {
-        let Some(count) = self.count(T::bytes_min(version), field)? else {
+        // In the flexible form, the count of its tagged fields ends each.
+        let bytes_min = T::bytes_min(version) + usize::from(self.flexible);
+        let Some(count) = self.count(bytes_min, field)? else {
             return Ok(None);
         };
-        let mut items = Vec::with_capacity(count);
-        for _ in 0..count {
-            items.push(T::decode(self, version)?);
+        self.items(count, |reader| T::decode(reader, version))
+            .map(Some)
+    }
+
+    /// A list of `count` items. What its count claims is believed for as much memory as there are bytes left, or a few KiB; beyond that, room
+    /// is made for half as many items again as were read. A count that the bytes left could just hold may be a lie all the same, and the lies
+    /// of lists inside lists would add up, each to as much as the whole frame can be made to take.
+    #[inline]
+    fn items<T>(
+        &mut self,
+        count: usize,
+        mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let mut items = Vec::new();
+        while items.len() < count {
+            let believed = self.rest.len().max(BELIEVED_BYTES) / size_of::<T>().max(1);
+            let room = believed
+                .max(items.len() / 2)
+                .max(1)
+                .min(count - items.len());
+            items.reserve_exact(room);
+            for _ in 0..room {
+                items.push(read(self)?);
+            }
         }
-        Ok(Some(items))
+        Ok(items)
     }
 
     /// The tagged fields that follow; none in the older form.

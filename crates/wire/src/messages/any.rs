@@ -61,6 +61,14 @@ macro_rules! apis {
                 }
             }
 
+            /// The request of `key` with every field at its default; `None` for an API that milena does not speak.
+            pub fn default_of(key: $crate::ApiKey) -> Option<Self> {
+                match key {
+                    $($crate::ApiKey::$constant => Some(Self::$name(Default::default())),)*
+                    _ => None,
+                }
+            }
+
             /// Reads the body of a request to `key`; the reader stands behind the header.
             pub fn decode(
                 key: $crate::ApiKey,
@@ -115,6 +123,14 @@ macro_rules! apis {
         }
 
         impl<'a> AnyResponse<'a> {
+            /// The response of `key` with every field at its default; `None` for an API that milena does not speak.
+            pub fn default_of(key: $crate::ApiKey) -> Option<Self> {
+                match key {
+                    $($crate::ApiKey::$constant => Some(Self::$name(Default::default())),)*
+                    _ => None,
+                }
+            }
+
             /// Reads the body of a response of `key`; the reader stands behind the header.
             pub fn decode(
                 key: $crate::ApiKey,

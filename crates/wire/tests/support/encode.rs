@@ -175,6 +175,16 @@ impl Encoder<'_> {
                     self.one(field, item);
                 }
             }
+            Value::Many(count, item, last) => {
+                self.len(MarkKind::Count, field, count + 1, 4);
+                let start = self.out.bytes.len();
+                let marks = self.out.marks.len();
+                self.one(field, item);
+                let item = self.out.bytes.split_off(start);
+                self.out.marks.truncate(marks);
+                self.out.bytes.extend(item.repeat(*count));
+                self.one(field, last);
+            }
             one => {
                 if matches!(field.kind, Kind::Struct(_)) && field.is_nullable(self.version) {
                     self.presence(field, 1);
@@ -222,7 +232,9 @@ impl Encoder<'_> {
                 Kind::Struct(name) => self.structure(name, value),
                 other => panic!("{}: {other:?} is no struct", field.name),
             },
-            Value::Null | Value::List(_) => panic!("{}: not one value", field.name),
+            Value::Null | Value::List(_) | Value::Many(..) => {
+                panic!("{}: not one value", field.name)
+            }
         }
     }
 
@@ -291,4 +303,15 @@ impl Encoder<'_> {
 
 fn len32(len: usize) -> u32 {
     u32::try_from(len).expect("test values are small")
+}
+
+/// The bytes of a struct inside of a message.
+pub(crate) fn encode_part(
+    model: &Model,
+    message: &str,
+    name: &str,
+    version: i16,
+    value: &Value,
+) -> Encoded {
+    start(model, message, version, 0).finish(name, value)
 }

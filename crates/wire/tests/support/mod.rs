@@ -11,6 +11,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 mod choices;
+mod dispatch;
 mod encode;
 mod generate;
 mod model;
@@ -20,7 +21,10 @@ mod value;
 #[allow(unused_imports, reason = "each test binary uses its own part of this")]
 pub(crate) use self::{
     choices::Choices,
-    encode::{Encoded, Loss, LossKind, Mark, MarkKind, encode, encode_with_unknown_tags},
+    dispatch::Decoded,
+    encode::{
+        Encoded, Loss, LossKind, Mark, MarkKind, encode, encode_part, encode_with_unknown_tags,
+    },
     generate::{generate, generate_bytes},
     model::{Field, Kind, Message, Model, Struct, Versions},
     value::Value,

@@ -17,6 +17,8 @@ pub(crate) enum Value {
     /// Bytes or records.
     Bytes(Vec<u8>),
     List(Vec<Value>),
+    /// A list of so many times the first and once the second, for what is too long to be written down.
+    Many(usize, Box<Value>, Box<Value>),
     /// One value for each declared field, in the order of the declaration.
     Struct(Vec<Value>),
 }
