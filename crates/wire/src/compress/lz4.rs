@@ -1,8 +1,6 @@
 //! LZ4 frames, with the rules that Kafka adds to the format (`Lz4BlockInputStream`, `Lz4BlockOutputStream`).
 
-use lz4_flex::block::{
-    CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size,
-};
+use lz4rip::block::{CompressorN, decompress_into, get_maximum_output_size};
 
 use super::output::Output;
 use super::scratch::Scratch;
@@ -19,6 +17,10 @@ const END: [u8; 4] = [0; 4];
 /// A byte of a block becomes at most so many.
 const BEST_RATIO: usize = 255;
 
+/// A block this many times shorter than it can become will most likely fill its room, and is decompressed where it is to stay. Of others most of
+/// the room would be zeroed for nothing.
+const FILLING_RATIO: usize = 4;
+
 mod flags {
     pub(super) const VERSION: u8 = 0b1100_0000;
     pub(super) const VERSION_1: u8 = 0b0100_0000;
@@ -30,10 +32,13 @@ mod flags {
     pub(super) const RESERVED: u8 = 0b0000_0011;
 }
 
+/// As many entries as the C library's table has bytes for. The crate's own choice, half of that, is no faster and finds less.
+type Table = CompressorN<4096>;
+
 /// Compresses, with a table that is used again.
 #[derive(Default)]
 pub(super) struct Encoder {
-    table: Option<CompressTable>,
+    table: Option<Box<Table>>,
 }
 
 impl Encoder {
@@ -44,7 +49,7 @@ impl Encoder {
         joined: &mut Scratch,
         out: &mut Scratch,
     ) -> Option<usize> {
-        let table = self.table.get_or_insert_with(CompressTable::large);
+        let table = self.table.get_or_insert_with(|| Box::new(Table::new()));
         let block_room = get_maximum_output_size(records.len.min(BLOCK_LEN));
         // The records' length is all that the frame may take; the block that crosses it needs room to be written first.
         let out =
@@ -54,7 +59,7 @@ impl Encoder {
         records.blocks(BLOCK_LEN, joined, |block| {
             let body = at + 4;
             let room = &mut out[body..];
-            let (len, flag) = match compress_into_with_table(block, room, table) {
+            let (len, flag) = match table.compress_into(block, room) {
                 Ok(len) if len < block.len() => (len, 0),
                 _ => (put(room, 0, block), NOT_COMPRESSED),
             };
@@ -99,10 +104,14 @@ pub(super) fn decompress(input: &[u8], block: &mut Scratch, out: &mut Output) ->
             out.extend(body)?;
             continue;
         }
-        let room = block.room(header.block_len_max.min(len.saturating_mul(BEST_RATIO)));
-        let len =
-            decompress_into(body, room).map_err(|_| Fault::Damaged("block does not decompress"))?;
-        out.extend(&room[..len])?;
+        let room = header.block_len_max.min(len.saturating_mul(BEST_RATIO));
+        if room / FILLING_RATIO <= len {
+            out.append_block(room, |room| decompress_block(body, room))?;
+        } else {
+            let room = block.room(room);
+            let len = decompress_block(body, room)?;
+            out.extend(&room[..len])?;
+        }
     }
     if header.content_checksum {
         take::<4>(&mut rest)?;
@@ -112,6 +121,10 @@ pub(super) fn decompress(input: &[u8], block: &mut Scratch, out: &mut Output) ->
     } else {
         Err(Fault::Damaged("bytes after the frame"))
     }
+}
+
+fn decompress_block(block: &[u8], room: &mut [u8]) -> Result<usize, Fault> {
+    decompress_into(block, room).map_err(|_| Fault::Damaged("block does not decompress"))
 }
 
 /// What a frame says about itself.

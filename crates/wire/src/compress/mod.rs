@@ -81,7 +81,7 @@ pub struct Compressor {
 /// Contexts and memory of one worker that decompresses, used again from batch to batch. A new one holds no memory.
 pub struct Decompressor {
     bytes_max: usize,
-    #[cfg(any(feature = "lz4", feature = "snappy"))]
+    #[cfg(feature = "lz4")]
     block: Scratch,
     #[cfg(feature = "gzip")]
     gzip: gzip::Decoder,
@@ -142,7 +142,7 @@ impl Decompressor {
     pub const fn new(decompressed_bytes_max: usize) -> Self {
         Self {
             bytes_max: decompressed_bytes_max,
-            #[cfg(any(feature = "lz4", feature = "snappy"))]
+            #[cfg(feature = "lz4")]
             block: Scratch::new(),
             #[cfg(feature = "gzip")]
             gzip: gzip::Decoder::new(),
@@ -172,14 +172,14 @@ impl Decompressor {
             #[cfg(feature = "gzip")]
             Compression::Gzip => self.gzip.decompress(input, &mut out),
             #[cfg(feature = "snappy")]
-            Compression::Snappy => snappy::decompress(input, &mut self.block, &mut out),
+            Compression::Snappy => snappy::decompress(input, &mut out),
             #[cfg(feature = "lz4")]
             Compression::Lz4 => lz4::decompress(input, &mut self.block, &mut out),
             #[cfg(any(feature = "zstd", feature = "zstd-c"))]
             Compression::Zstd => self.zstd.decompress(input, &mut out),
             _ => Err(Fault::Unsupported),
         };
-        #[cfg(any(feature = "lz4", feature = "snappy"))]
+        #[cfg(feature = "lz4")]
         self.block.trim();
         decompressed.map(|()| out.into_bytes())
     }

@@ -43,6 +43,26 @@ impl Output {
         Ok(())
     }
 
+    /// Lets `write` fill room for `len_max` bytes, or what is left of them if that is less, and keeps as many as it says.
+    pub(super) fn append_block(
+        &mut self,
+        len_max: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, Fault>,
+    ) -> Result<(), Fault> {
+        let start = self.bytes.len();
+        let allowed = len_max.min(self.left());
+        self.reserve(allowed)?;
+        self.bytes.resize(start + allowed, 0);
+        let written = write(&mut self.bytes[start..]);
+        self.bytes.truncate(start + *written.as_ref().unwrap_or(&0));
+        match written {
+            Ok(_) => Ok(()),
+            // With more room it may have been right; that much is not allowed.
+            Err(_) if allowed < len_max => Err(Fault::TooLong),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Makes room for `additional` bytes, and grows by more than that so that appending stays cheap; never beyond what is allowed.
     fn reserve(&mut self, additional: usize) -> Result<(), Fault> {
         let left = self.left();

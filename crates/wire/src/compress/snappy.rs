@@ -49,9 +49,9 @@ impl Encoder {
 }
 
 /// Reads xerial streams, one or several in a row, or else one raw block.
-pub(super) fn decompress(input: &[u8], block: &mut Scratch, out: &mut Output) -> Result<(), Fault> {
+pub(super) fn decompress(input: &[u8], out: &mut Output) -> Result<(), Fault> {
     if !input.starts_with(&HEADER[..MAGIC_LEN]) {
-        return decompress_block(input, block, out);
+        return decompress_block(input, out);
     }
     out.expect(content_len(input), input.len());
     let mut rest = input;
@@ -61,18 +61,16 @@ pub(super) fn decompress(input: &[u8], block: &mut Scratch, out: &mut Output) ->
             continue;
         }
         let body = take_block(&mut rest)?;
-        decompress_block(body, block, out)?;
+        decompress_block(body, out)?;
     }
     Ok(())
 }
 
+/// Takes a header. The versions in it are not looked at, as other clients do not: there has only ever been one.
 fn take_header(rest: &mut &[u8]) -> Result<(), Fault> {
-    let Some((header, after)) = rest.split_first_chunk::<{ HEADER.len() }>() else {
-        return Err(Fault::Damaged("the bytes end within the header"));
-    };
-    // What its writer thought of versions is not looked at, as other clients do not: there has only ever been one.
-    let _ = header;
-    *rest = after;
+    *rest = rest
+        .get(HEADER.len()..)
+        .ok_or(Fault::Damaged("the bytes end within the header"))?;
     Ok(())
 }
 
@@ -88,16 +86,15 @@ fn take_block<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Fault> {
     Ok(block)
 }
 
-fn decompress_block(input: &[u8], block: &mut Scratch, out: &mut Output) -> Result<(), Fault> {
+fn decompress_block(input: &[u8], out: &mut Output) -> Result<(), Fault> {
     let len = claimed_len(input)?;
     if len > out.left() {
         return Err(Fault::TooLong);
     }
-    let room = block.room(len);
-    let written = Decoder::new()
-        .decompress(input, room)
-        .map_err(|_| Fault::Damaged("block does not decompress"))?;
-    out.extend(&room[..written])
+    out.append_block(len, |room| {
+        let written = Decoder::new().decompress(input, room);
+        written.map_err(|_| Fault::Damaged("block does not decompress"))
+    })
 }
 
 /// What a raw block says it becomes, if that can be.
