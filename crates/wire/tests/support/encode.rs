@@ -27,8 +27,36 @@ pub(crate) struct Mark {
     pub(crate) compact: bool,
     /// What a value of the list is, in [`MarkKind::Count`].
     pub(crate) of: Option<Kind>,
+    /// Whether null may stand there.
+    pub(crate) nullable: bool,
+    /// What it says; zero for null.
+    pub(crate) value: u32,
     /// Structs around it, the message being the first.
     pub(crate) depth: usize,
+}
+
+impl Mark {
+    /// The bytes of this mark, were its value another.
+    pub(crate) fn say(&self, value: u32) -> Vec<u8> {
+        match (self.compact, self.kind) {
+            (true, MarkKind::TextLength | MarkKind::BytesLength | MarkKind::Count) => {
+                varint(u64::from(value) + 1)
+            }
+            (true, _) => varint(value.into()),
+            (false, _) => value.to_be_bytes()[4 - self.at.len()..].to_vec(),
+        }
+    }
+}
+
+/// Seven bits a byte, low bits first.
+pub(crate) fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value > 0x7f {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +104,17 @@ pub(crate) fn encode_with_unknown_tags(
     unknown: u32,
 ) -> Encoded {
     start(model, message, version, unknown).finish(message, value)
+}
+
+/// The bytes of a struct inside of a message.
+pub(crate) fn encode_part(
+    model: &Model,
+    message: &str,
+    name: &str,
+    version: i16,
+    value: &Value,
+) -> Encoded {
+    start(model, message, version, 0).finish(name, value)
 }
 
 /// Above all tags that any version has.
@@ -170,13 +209,13 @@ impl Encoder<'_> {
         }
         match value {
             Value::List(items) => {
-                self.len(MarkKind::Count, field, items.len(), 4);
+                self.len(MarkKind::Count, field, Some(items.len()), 4);
                 for item in items {
                     self.one(field, item);
                 }
             }
             Value::Many(count, item, last) => {
-                self.len(MarkKind::Count, field, count + 1, 4);
+                self.len(MarkKind::Count, field, Some(count + 1), 4);
                 let start = self.out.bytes.len();
                 let marks = self.out.marks.len();
                 self.one(field, item);
@@ -197,9 +236,9 @@ impl Encoder<'_> {
     fn null(&mut self, field: &Field) {
         match field.kind {
             Kind::Struct(_) if !field.list => self.presence(field, -1),
-            Kind::Text if !field.list => self.null_len(MarkKind::TextLength, field, 2),
-            Kind::Bytes | Kind::Records => self.null_len(MarkKind::BytesLength, field, 4),
-            _ => self.null_len(MarkKind::Count, field, 4),
+            Kind::Text if !field.list => self.len(MarkKind::TextLength, field, None, 2),
+            Kind::Bytes | Kind::Records => self.len(MarkKind::BytesLength, field, None, 4),
+            _ => self.len(MarkKind::Count, field, None, 4),
         }
     }
 
@@ -221,11 +260,11 @@ impl Encoder<'_> {
             Value::Double(number) => self.out.bytes.extend_from_slice(&number.to_be_bytes()),
             Value::Uuid(bytes) => self.out.bytes.extend_from_slice(bytes),
             Value::Text(text) => {
-                self.len(MarkKind::TextLength, field, text.len(), 2);
+                self.len(MarkKind::TextLength, field, Some(text.len()), 2);
                 self.out.bytes.extend_from_slice(text.as_bytes());
             }
             Value::Bytes(bytes) => {
-                self.len(MarkKind::BytesLength, field, bytes.len(), 4);
+                self.len(MarkKind::BytesLength, field, Some(bytes.len()), 4);
                 self.out.bytes.extend_from_slice(bytes);
             }
             Value::Struct(_) => match &field.kind {
@@ -241,56 +280,51 @@ impl Encoder<'_> {
     fn presence(&mut self, field: &Field, presence: i8) {
         let at = self.out.bytes.len();
         self.out.bytes.push(presence.cast_unsigned());
-        self.mark(MarkKind::Presence, &field.name, at, false, None);
+        self.mark(MarkKind::Presence, &field.name, at);
     }
 
-    /// A length or count: one higher as a varint, or of the given width.
-    fn len(&mut self, kind: MarkKind, field: &Field, len: usize, width: usize) {
+    /// A length or count: one higher as a varint, or of the given width; `None` is null.
+    fn len(&mut self, kind: MarkKind, field: &Field, len: Option<usize>, width: usize) {
         let at = self.out.bytes.len();
+        let len = len.map(len32);
         if self.flexible {
-            self.varint(len32(len) + 1);
+            self.varint(len.map_or(0, |len| len + 1));
         } else {
-            let len = u64::from(len32(len)).to_be_bytes();
+            let len = len.map_or(-1, i64::from).to_be_bytes();
             self.out.bytes.extend_from_slice(&len[8 - width..]);
         }
-        let of = (kind == MarkKind::Count).then(|| field.kind.clone());
-        self.mark(kind, &field.name, at, self.flexible, of);
-    }
-
-    fn null_len(&mut self, kind: MarkKind, field: &Field, width: usize) {
-        let at = self.out.bytes.len();
-        if self.flexible {
-            self.varint(0);
-        } else {
-            self.out.bytes.extend_from_slice(&[0xff; 4][..width]);
-        }
-        let of = (kind == MarkKind::Count).then(|| field.kind.clone());
-        self.mark(kind, &field.name, at, self.flexible, of);
+        let counts = kind == MarkKind::Count;
+        // Of a list of strings, the list may be null and its strings not.
+        let nullable = field.is_nullable(self.version) && counts == field.list;
+        let mark = self.mark(kind, &field.name, at);
+        mark.value = len.unwrap_or_default();
+        mark.nullable = nullable;
+        mark.of = counts.then(|| field.kind.clone());
     }
 
     fn mark_varint(&mut self, kind: MarkKind, field: &str, value: u32) {
         let at = self.out.bytes.len();
         self.varint(value);
-        self.mark(kind, field, at, true, None);
+        let mark = self.mark(kind, field, at);
+        (mark.value, mark.compact) = (value, true);
     }
 
-    fn mark(&mut self, kind: MarkKind, field: &str, at: usize, compact: bool, of: Option<Kind>) {
+    fn mark(&mut self, kind: MarkKind, field: &str, start: usize) -> &mut Mark {
         self.out.marks.push(Mark {
             kind,
             field: field.to_owned(),
-            at: at..self.out.bytes.len(),
-            compact,
-            of,
+            at: start..self.out.bytes.len(),
+            compact: self.flexible && kind != MarkKind::Presence,
+            of: None,
+            nullable: false,
+            value: 0,
             depth: self.depth,
         });
+        self.out.marks.last_mut().expect("just pushed")
     }
 
-    fn varint(&mut self, mut value: u32) {
-        while value > 0x7f {
-            self.out.bytes.push((value & 0x7f) as u8 | 0x80);
-            value >>= 7;
-        }
-        self.out.bytes.push(value as u8);
+    fn varint(&mut self, value: u32) {
+        self.out.bytes.extend(varint(value.into()));
     }
 
     fn lose(&mut self, field: &Field, kind: LossKind) {
@@ -303,15 +337,4 @@ impl Encoder<'_> {
 
 fn len32(len: usize) -> u32 {
     u32::try_from(len).expect("test values are small")
-}
-
-/// The bytes of a struct inside of a message.
-pub(crate) fn encode_part(
-    model: &Model,
-    message: &str,
-    name: &str,
-    version: i16,
-    value: &Value,
-) -> Encoded {
-    start(model, message, version, 0).finish(name, value)
 }

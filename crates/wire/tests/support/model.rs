@@ -167,6 +167,28 @@ impl Model {
         }
     }
 
+    /// The fewest bytes of one item of a list, as a reader reckons that has seen nothing of it yet.
+    pub(crate) fn bytes_min(&self, kind: &Kind, version: i16, compact: bool) -> usize {
+        match kind {
+            Kind::Struct(name) => {
+                let fields = self.fields(name).iter();
+                let there = fields.filter(|f| f.tag.is_none() && f.versions.contains(version));
+                let bytes = there.map(|field| match field.kind {
+                    _ if field.list => 1,
+                    Kind::Struct(_) | Kind::Text => 1,
+                    ref kind => self.bytes_min(kind, version, compact),
+                });
+                (bytes.sum::<usize>() + usize::from(compact)).max(1)
+            }
+            Kind::Bool | Kind::I8 | Kind::Bytes | Kind::Records => 1,
+            Kind::Text => 2 - usize::from(compact),
+            Kind::I16 | Kind::U16 | Kind::ErrorCode => 2,
+            Kind::I32 => 4,
+            Kind::I64 | Kind::F64 => 8,
+            Kind::Uuid => 16,
+        }
+    }
+
     /// A struct with all its fields absent.
     pub(crate) fn default_struct(&self, name: &str) -> Value {
         let fields = self.fields(name).iter();
