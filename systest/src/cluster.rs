@@ -29,7 +29,7 @@ pub(crate) enum NodeCommand {
     Start,
 }
 
-/// A running cluster. Dropped, it ends; it ends as well when this process does, however that happens.
+/// A running cluster, of three nodes unless it says otherwise. Dropped, it ends; it ends as well when this process does, however that happens.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     name: String,
@@ -66,6 +66,20 @@ impl Cluster {
             cluster.relay_targets = ports_of(targets.trim())?;
         }
         Ok(cluster)
+    }
+
+    /// Starts one node of a Kafka version.
+    pub(crate) async fn start_one(version: &str) -> Result<Self> {
+        let own = std::process::id().to_string();
+        let name = format!("systest-{own}-one");
+        let mut arguments = words(&["start", "--version", version, "--name", &name]);
+        arguments.extend(words(&["--nodes", "1", "--port", "0", "--watch-pid", &own]));
+        Ok(Self {
+            bootstrap: kafka(arguments).await?.trim().to_owned(),
+            name,
+            version: version.to_owned(),
+            relay_targets: Vec::new(),
+        })
     }
 
     /// `host:port,..` of the brokers themselves, past any relay.
@@ -109,10 +123,20 @@ impl Cluster {
 
     /// Creates a topic with three replicas, of which two must have a record before it counts.
     pub(crate) async fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
-        let client = Client::connect(&self.bootstrap).await?;
         let topic = NewTopic::new(name, partitions)
             .replication_factor(3)
             .config("min.insync.replicas", "2");
+        self.create(name, topic).await
+    }
+
+    /// Creates a topic with one replica.
+    pub(crate) async fn create_plain_topic(&self, name: &str, partitions: i32) -> Result<()> {
+        self.create(name, NewTopic::new(name, partitions).replication_factor(1))
+            .await
+    }
+
+    async fn create(&self, name: &str, topic: NewTopic) -> Result<()> {
+        let client = Client::connect(&self.bootstrap).await?;
         let created = client.admin().create_topic(topic).await;
         created.context(|| format!("create topic {name}"))
     }

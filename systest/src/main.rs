@@ -7,6 +7,7 @@
 
 mod check;
 mod cluster;
+mod codecs;
 mod failure;
 mod java;
 mod kills;
@@ -26,6 +27,8 @@ usage: cargo run --release -p milena-systest -- <command> [options]
              run Kafka's system-test programs as milena has them under faults, and compare what they said with what Java reads
   kills [--version 4.3.1|3.9.2] [--client-kills 20] [--broker-rounds 1] [--short] [--seed N]
              kill the exactly-once pipeline with SIGKILL, and each broker in turn, and have Java compare what went in and came out
+  codecs [--version 4.3.1|3.9.2] [--short]
+             write with every codec and read it with Java, librdkafka and franz-go, and the other way round; needs a JDK, Python and Go
 ";
 
 #[tokio::main]
@@ -47,6 +50,7 @@ async fn run(arguments: &[String]) -> Result<u8> {
     match command.as_str() {
         "programs" => programs::main(rest).await.map(|()| 0),
         "kills" => kills::main(rest).await.map(|()| 0),
+        "codecs" => codecs::main(rest).await.map(|()| 0),
         // What `kills` starts and kills.
         "pipeline-process" => pipeline_process::main(rest).await,
         other => Err(Failure::new(format!("{other} is not a command\n{HELP}"))),

@@ -11,7 +11,7 @@ use milena_cluster::{GroupMetadata as Group, TopicPartition};
 use milena_consumer::{
     Cursor, FetchConfig, FetchedBatch, IsolationLevel, OutOfRange, StartPosition,
 };
-use milena_wire::record::{RecordIter, RecordRef};
+use milena_wire::record::{Compression, RecordIter, RecordRef};
 
 use super::client::ClientHandle;
 use super::error::{ConsumeError, QueryError};
@@ -514,6 +514,12 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How the batch was compressed in the log; its records are not.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.inner.records.header().compression()
     }
 
     /// The place after the batch, to be committed once it is worked through.
