@@ -4,6 +4,7 @@
 
 mod abort;
 mod commit;
+mod compression;
 mod dropped;
 mod fencing;
 mod idle;
