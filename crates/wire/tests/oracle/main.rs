@@ -1,0 +1,13 @@
+//! Kafka itself as judge: its schemas of what is declared, its classes and another implementation of the bytes.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod coverage;
+mod declared;
+mod headers;
+mod java;
+mod schema;
+mod session;
+mod shown;
+mod values;
