@@ -5,7 +5,8 @@ use crate::compress::Fault;
 const MAGIC: u32 = 0xfd2f_b528;
 /// The last four bits are the application's.
 const SKIPPABLE_MAGIC: u32 = 0x184d_2a50;
-const BLOCK_LEN: usize = 128 * 1024;
+/// What a block becomes at most.
+pub(super) const BLOCK_LEN: usize = 128 * 1024;
 /// What all decoders accept, and as far back as the highest level of the C library looks.
 const WINDOW_LEN_MAX: u64 = 1 << 27;
 const CHECKSUM_LEN: usize = 4;

@@ -72,9 +72,11 @@ impl Decoder {
             Some(context) => context,
             none => none.insert(Box::default()),
         };
-        let left = out.left();
+        // A sequence that goes beyond the limit is called corrupt, so the limit is a block further than what is allowed: the block that
+        // crosses that can be written, and `append_with` sees it.
+        let limit = out.left().saturating_add(frames::BLOCK_LEN);
         let decompressed =
-            out.append_with(|bytes| context.decompress_into_with_limit(input, bytes, left))?;
+            out.append_with(|bytes| context.decompress_into_with_limit(input, bytes, limit))?;
         match decompressed {
             Ok(_) => Ok(()),
             Err(DecompressError::OutputTooSmall) => Err(Fault::TooLong),
@@ -82,6 +84,33 @@ impl Decoder {
                 Err(Fault::Damaged("checksum differs"))
             }
             Err(_) => Err(Fault::Damaged("frame does not decompress")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As librdkafka and Java write frames: their size is not told.
+    const FRAME: &[u8] = b"\x28\xb5\x2f\xfd\x00\x58\x6d\x01\x00\x54\x02\xae\x01\x00\x00\x00\x04\x6b\x30\x9c\x01{\"order\":0,\"item\":\"chair\"}\x00\x01\x00\x4c\x9f\xf3\x09";
+
+    fn decompress(bytes_max: usize) -> Result<usize, Fault> {
+        let mut out = Output::new(bytes_max);
+        Decoder::new().decompress(FRAME, &mut out)?;
+        Ok(out.len())
+    }
+
+    #[test]
+    fn a_limit_within_a_frame_of_unknown_size_is_told_from_damage() {
+        let len = decompress(1 << 20).expect("a whole frame");
+        assert_eq!(decompress(len), Ok(len));
+        for bytes_max in 0..len {
+            assert_eq!(
+                decompress(bytes_max),
+                Err(Fault::TooLong),
+                "{bytes_max} of {len}"
+            );
         }
     }
 }
