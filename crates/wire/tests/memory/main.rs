@@ -14,7 +14,10 @@ use bytes::Bytes;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use crate::chains::{Chain, chains};
-use crate::support::{Choices, Decoded, Encoded, Mark, MarkKind, Message, Model, encode, generate};
+use crate::support::{
+    Choices, Decoded, Encoded, Mark, MarkKind, Message, Model, encode, every_version, generate,
+    model,
+};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -33,15 +36,15 @@ const FRAME_BYTES: usize = 10 << 10;
 
 #[test]
 fn no_frame_takes_more_memory_than_so_many_times_its_bytes() {
-    let model = Model::load();
-    honest_lists_take_what_their_structs_do(&model);
-    counts_that_lie_on_every_level_gain_little(&model);
-    random_frames_with_forged_counts_stay_within(&model);
+    let model = model();
+    honest_lists_take_what_their_structs_do(model);
+    counts_that_lie_on_every_level_gain_little(model);
+    random_frames_with_forged_counts_stay_within(model);
 }
 
 fn honest_lists_take_what_their_structs_do(model: &Model) {
     let mut worst = (0, String::new());
-    for (message, version) in every_version(model) {
+    for (message, version) in every_version() {
         for chain in chains(model, message, version) {
             assert!(chain.lists() <= LEVELS_MAX, "{}", message.name);
             for counts in splits(&chain) {
@@ -62,7 +65,7 @@ fn honest_lists_take_what_their_structs_do(model: &Model) {
 
 fn counts_that_lie_on_every_level_gain_little(model: &Model) {
     let mut refused = 0;
-    for (message, version) in every_version(model) {
+    for (message, version) in every_version() {
         for chain in chains(model, message, version) {
             for counts in splits(&chain) {
                 let mut encoded = chain.encode(&counts);
@@ -82,7 +85,7 @@ fn counts_that_lie_on_every_level_gain_little(model: &Model) {
 }
 
 fn random_frames_with_forged_counts_stay_within(model: &Model) {
-    for (message, version) in every_version(model) {
+    for (message, version) in every_version() {
         for seed in 0..6 {
             let mut choices = Choices::seeded(seed);
             let value = generate(model, &message.name, version, &mut choices);
@@ -102,12 +105,6 @@ fn random_frames_with_forged_counts_stay_within(model: &Model) {
             within(message, version, &body, taken);
         }
     }
-}
-
-fn every_version(model: &Model) -> impl Iterator<Item = (&Message, i16)> {
-    let versions = |message: &Message| message.versions.iter();
-    let all = model.messages.iter();
-    all.flat_map(move |message| versions(message).map(move |version| (message, version)))
 }
 
 /// What decoding took, and whether it came to its end.

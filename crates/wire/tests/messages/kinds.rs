@@ -7,8 +7,7 @@ use kafka_protocol::messages as theirs;
 use kafka_protocol::protocol::{Decodable, Encodable, Message as TheirMessage};
 use milena_wire::messages as ours;
 use milena_wire::{
-    ApiMessage, ApiVersion, CorrelationId, Decode, DecodeError, Encode, Reader,
-    encode_response,
+    ApiMessage, ApiVersion, CorrelationId, Decode, DecodeError, Encode, Reader, encode_response,
 };
 
 use crate::random::Random;

@@ -1,11 +1,17 @@
-//! Every message in every version: round trips, another implementation as witness, checked-in bytes, and hostile bytes.
+//! Every message in every version, as declared: round trips, versions, checked-in bytes, and hostile bytes. A new declaration is tested
+//! without a line here.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod coverage;
+mod forge;
+mod frames;
 mod hostile;
+mod round_trip;
+mod tags;
+mod versions;
+
 mod kinds;
 mod random;
-mod round_trip;
-mod vectors;
 mod witness;

@@ -24,6 +24,28 @@ pub(crate) fn generate(
     .structure(message)
 }
 
+/// A value of one field, neither null nor its default.
+pub(crate) fn sample(
+    model: &Model,
+    field: &Field,
+    version: i16,
+    choices: &mut Choices<'_>,
+) -> Value {
+    let default = model.default_of(field);
+    loop {
+        let mut generator = Generator {
+            model,
+            version,
+            choices,
+            depth: 1,
+        };
+        let value = generator.field(field);
+        if value != default && value != Value::Null {
+            return value;
+        }
+    }
+}
+
 /// Such a value's bytes, without header.
 pub(crate) fn generate_bytes(
     model: &Model,
@@ -70,7 +92,7 @@ impl Generator<'_, '_> {
             2..=5 => 1,
             6 => 2,
             7 => 3,
-            15 if self.choices.below(8) == 7 => return self.long_list(kind),
+            15 if self.choices.below(3) == 2 => return self.long_list(kind),
             _ => 2,
         };
         self.depth += 1;
