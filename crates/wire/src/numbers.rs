@@ -10,7 +10,7 @@ pub trait Number: Copy + PartialEq + fmt::Debug + sealed::Sealed {
     /// The number of these bytes; zero if they are not [`BYTES`](Self::BYTES).
     fn from_wire(bytes: &[u8]) -> Self;
     /// Appends the number's bytes.
-    fn put(self, buffer: &mut bytes::BytesMut);
+    fn put(self, buffer: &mut Vec<u8>);
 }
 
 mod sealed {
@@ -29,7 +29,7 @@ macro_rules! number {
             }
 
             #[inline]
-            fn put(self, buffer: &mut bytes::BytesMut) {
+            fn put(self, buffer: &mut Vec<u8>) {
                 buffer.extend_from_slice(&self.to_be_bytes());
             }
         }

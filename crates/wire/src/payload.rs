@@ -20,12 +20,14 @@ enum Slices {
     None,
     One(Bytes),
     Many(Arc<[Bytes]>),
-    /// A batch's records and the header of one attempt. The records stay one thing: a request around them counts one holder more, and not
-    /// one a chunk.
-    Batch {
-        header: [u8; HEADER_LEN],
-        records: Arc<Chunks>,
-    },
+    /// One thing for all chunks: a request around a batch counts one holder more, and not one a chunk.
+    Batch(Arc<Stamped>),
+}
+
+/// A batch's records and the header of one attempt.
+struct Stamped {
+    header: [u8; HEADER_LEN],
+    records: Arc<Chunks>,
 }
 
 impl Payload {
@@ -37,13 +39,13 @@ impl Payload {
     }
 
     /// A batch of `records_len` bytes behind its header.
-    pub(crate) const fn of_batch(
+    pub(crate) fn of_batch(
         header: [u8; HEADER_LEN],
         records: Arc<Chunks>,
         records_len: usize,
     ) -> Self {
         Self {
-            slices: Slices::Batch { header, records },
+            slices: Slices::Batch(Arc::new(Stamped { header, records })),
             len: HEADER_LEN + records_len,
         }
     }
@@ -83,7 +85,7 @@ impl Payload {
             Slices::None => (&[], &[]),
             Slices::One(only) => (&[], std::slice::from_ref(only)),
             Slices::Many(parts) => (&[], parts),
-            Slices::Batch { header, records } => (header, records),
+            Slices::Batch(batch) => (&batch.header, &batch.records),
         };
         Run {
             front,
@@ -128,14 +130,14 @@ impl fmt::Debug for Payload {
 #[derive(Clone)]
 pub struct Frame {
     /// All but the records.
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     /// Records, each with the place in `buffer` that they go in front of, in order.
     holes: Vec<(usize, Payload)>,
     len: usize,
 }
 
 impl Frame {
-    pub(crate) fn new(buffer: BytesMut, holes: Vec<(usize, Payload)>) -> Self {
+    pub(crate) fn new(buffer: Vec<u8>, holes: Vec<(usize, Payload)>) -> Self {
         let len = buffer.len() + holes.iter().map(|(_, records)| records.len).sum::<usize>();
         Self { buffer, holes, len }
     }
@@ -162,7 +164,7 @@ impl Frame {
     /// The slices to write, given away.
     pub fn into_parts(self) -> Vec<Bytes> {
         let mut parts = Vec::with_capacity(self.parts().count());
-        let buffer = self.buffer.freeze();
+        let buffer = Bytes::from(self.buffer);
         let mut written = 0;
         for (place, records) in &self.holes {
             if *place > written {
@@ -265,7 +267,7 @@ mod tests {
                 Payload::from(Bytes::from_static(records.as_bytes())),
             )
         });
-        Frame::new(BytesMut::from(&b"0123"[..]), holes.collect())
+        Frame::new(b"0123".to_vec(), holes.collect())
     }
 
     #[test]

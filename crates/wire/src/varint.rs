@@ -22,8 +22,7 @@ pub(crate) fn take_u32(bytes: &mut &[u8]) -> Result<u32, DecodeErrorKind> {
 /// Takes a zigzag one off the front of `bytes`.
 #[inline]
 pub(crate) fn take_i32(bytes: &mut &[u8]) -> Result<i32, DecodeErrorKind> {
-    let raw = take_u32(bytes)?;
-    Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed())
+    take_u32(bytes).map(unzigzag_32)
 }
 
 /// Takes a 64-bit zigzag one off the front of `bytes`.
@@ -37,6 +36,41 @@ pub(crate) fn take_i64(bytes: &mut &[u8]) -> Result<i64, DecodeErrorKind> {
         _ => take_long(bytes, BYTES_MAX_64)?,
     };
     Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed())
+}
+
+/// The unsigned one at `at` and where it ends, if it takes one byte or two.
+#[inline]
+pub(crate) fn short(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
+    let first = u32::from(*bytes.get(at)?);
+    if first < 0x80 {
+        return Some((first, at + 1));
+    }
+    let second = u32::from(*bytes.get(at + 1)?);
+    if second < 0x80 {
+        return Some((first & 0x7f | second << 7, at + 2));
+    }
+    None
+}
+
+/// The same for one that is known to end within `bytes`. The length is a power of two, so that masking a place replaces checking it.
+#[inline]
+pub(crate) fn short_within<const N: usize>(bytes: &[u8; N], at: usize) -> Option<(u32, usize)> {
+    const { assert!(N.is_power_of_two()) };
+    let first = u32::from(bytes[at & (N - 1)]);
+    if first < 0x80 {
+        return Some((first, at + 1));
+    }
+    let second = u32::from(bytes[(at + 1) & (N - 1)]);
+    if second < 0x80 {
+        return Some((first & 0x7f | second << 7, at + 2));
+    }
+    None
+}
+
+/// What a zigzag value stands for.
+#[inline]
+pub(crate) const fn unzigzag_32(raw: u32) -> i32 {
+    (raw >> 1).cast_signed() ^ -(raw & 1).cast_signed()
 }
 
 fn take_long(bytes: &mut &[u8], bytes_max: usize) -> Result<u64, DecodeErrorKind> {
@@ -57,6 +91,40 @@ fn take_long(bytes: &mut &[u8], bytes_max: usize) -> Result<u64, DecodeErrorKind
     } else {
         DecodeErrorKind::OverlongVarint
     })
+}
+
+/// Values below this take a byte or two.
+pub(crate) const SHORT_END: u64 = 1 << 14;
+
+/// A few bytes in a register, the first one lowest.
+#[derive(Clone, Copy)]
+pub(crate) struct Short {
+    pub(crate) bits: u64,
+    pub(crate) len: usize,
+}
+
+impl Short {
+    /// A byte that is zero.
+    pub(crate) const ZERO: Self = Self { bits: 0, len: 1 };
+
+    /// A value below [`SHORT_END`], as it is written. Without a branch: lengths about 64 come in any order, and would be guessed wrong.
+    #[inline]
+    pub(crate) const fn new(value: u64) -> Self {
+        let two = (value >= 0x80) as u64;
+        Self {
+            bits: value & 0x7f | two << 7 | (value >> 7) << 8,
+            len: 1 + two as usize,
+        }
+    }
+
+    /// This and then `next`, together eight bytes at most.
+    #[inline]
+    pub(crate) const fn then(self, next: Self) -> Self {
+        Self {
+            bits: self.bits | next.bits << (8 * self.len),
+            len: self.len + next.len,
+        }
+    }
 }
 
 /// The zigzag form of `value`.

@@ -1,7 +1,5 @@
 //! Writes the protocol's types into a frame, leaving holes where records go.
 
-use bytes::BytesMut;
-
 use crate::{
     ApiVersion, Encode, EncodeError, EncodeErrorKind, ErrorCode, Frame, Message, Number, Numbers,
     Payload, Uuid, varint,
@@ -10,7 +8,7 @@ use crate::{
 /// A frame being written. The field names given to its methods are for errors only.
 #[derive(Debug)]
 pub struct Writer {
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     /// Records, each with the place in `buffer` that they go in front of.
     holes: Vec<(usize, Payload)>,
     message: &'static str,
@@ -28,7 +26,7 @@ const PREFIX_LEN: usize = 4;
 impl Writer {
     /// An empty frame for a message called `message`, in the older form without compact lengths until a message says otherwise.
     pub fn new(message: &'static str, version: ApiVersion) -> Self {
-        let mut buffer = BytesMut::with_capacity(256);
+        let mut buffer = Vec::with_capacity(256);
         buffer.extend_from_slice(&[0; PREFIX_LEN]);
         Self {
             buffer,

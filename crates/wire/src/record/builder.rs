@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::chunks::{ChunkPool, Chunks};
 use super::sealed::BatchPayload;
-use crate::varint;
+use crate::varint::{self, Short};
 
 /// The bytes of one chunk, the unit in which a batch's memory grows.
 pub const CHUNK_BYTES: usize = 16 * 1024;
@@ -74,18 +74,16 @@ impl BatchBuilder {
     /// Encodes a record. Allocates only when a chunk is full.
     #[inline]
     pub fn append(&mut self, record: &RecordFields<'_>) {
-        let layout = self.layout(record);
         if self.record_count == 0 {
             self.base_timestamp = record.timestamp;
             self.max_timestamp = record.timestamp;
         }
         self.max_timestamp = self.max_timestamp.max(record.timestamp);
-        match self.chunk.get_mut(self.used..self.used + layout.len) {
-            Some(room) if record.headers.is_empty() => {
-                write_whole(record, &layout, self.record_count, room);
-                self.used += layout.len;
-            }
-            _ => self.append_in_pieces(record, &layout),
+        let written = Usual::of(record, self.timestamp_delta(record), self.record_count)
+            .and_then(|usual| usual.write(record, self.chunk.get_mut(self.used..)?));
+        match written {
+            Some(len) => self.used += len,
+            None => self.append_in_pieces(record),
         }
         self.record_count += 1;
     }
@@ -139,21 +137,14 @@ impl BatchBuilder {
 
     #[inline]
     fn layout(&self, record: &RecordFields<'_>) -> Layout {
-        let delta = if self.record_count == 0 {
-            0
-        } else {
-            record.timestamp.wrapping_sub(self.base_timestamp)
-        };
-        let timestamp_delta = varint::zigzag_64(delta);
-        let mut body_len = 1
+        let timestamp_delta = self.timestamp_delta(record);
+        let body_len = 1
             + varint::len(timestamp_delta)
             + varint::len(offset_delta(self.record_count))
             + field_len(record.key)
             + field_len(record.value)
-            + varint::len(length(record.headers.len()));
-        for header in record.headers {
-            body_len += field_len(Some(header.key)) + field_len(header.value);
-        }
+            + varint::len(length(record.headers.len()))
+            + headers_len(record.headers);
         Layout {
             timestamp_delta,
             body_len,
@@ -161,8 +152,21 @@ impl BatchBuilder {
         }
     }
 
-    /// The slower way, for records with headers and those that do not fit what is left of the chunk.
-    fn append_in_pieces(&mut self, record: &RecordFields<'_>, layout: &Layout) {
+    /// As it is written.
+    #[inline]
+    fn timestamp_delta(&self, record: &RecordFields<'_>) -> u64 {
+        let delta = if self.record_count == 0 {
+            0
+        } else {
+            record.timestamp.wrapping_sub(self.base_timestamp)
+        };
+        varint::zigzag_64(delta)
+    }
+
+    /// The way for any record, and for those that continue in the next chunk.
+    #[inline(never)]
+    fn append_in_pieces(&mut self, record: &RecordFields<'_>) {
+        let layout = self.layout(record);
         let mut scratch = Scratch::default();
         scratch.varint(length(layout.body_len));
         scratch.byte(0);
@@ -207,21 +211,98 @@ impl BatchBuilder {
     }
 }
 
-/// Writes a record without headers into exactly the room it takes.
-#[inline]
-fn write_whole(record: &RecordFields<'_>, layout: &Layout, record_count: u32, room: &mut [u8]) {
-    let mut at = varint::put(length(layout.body_len), room);
-    room[at] = 0;
-    at += 1;
-    at += varint::put(layout.timestamp_delta, &mut room[at..]);
-    at += varint::put(offset_delta(record_count), &mut room[at..]);
-    for field in [record.key, record.value] {
-        at += varint::put(field_length(field), &mut room[at..]);
-        let bytes = field.unwrap_or_default();
-        room[at..at + bytes.len()].copy_from_slice(bytes);
-        at += bytes.len();
+/// The integers of a record, if each takes a byte or two, as all do in nearly all records.
+struct Usual {
+    /// The record's length, attributes and timestamp delta.
+    front: Short,
+    /// The offset delta and the key's length.
+    middle: Short,
+    /// The value's length.
+    value_len: Short,
+    /// The bytes of the record.
+    len: usize,
+}
+
+impl Usual {
+    #[inline]
+    fn of(record: &RecordFields<'_>, timestamp_delta: u64, record_count: u32) -> Option<Self> {
+        let (key, value) = (field_length(record.key), field_length(record.value));
+        let offset = offset_delta(record_count);
+        let headers = length(record.headers.len());
+        if (timestamp_delta | offset | key | value | headers) >= varint::SHORT_END {
+            return None;
+        }
+        let timestamp = Short::new(timestamp_delta);
+        let middle = Short::new(offset).then(Short::new(key));
+        let value_len = Short::new(value);
+        let body_len = 1
+            + timestamp.len
+            + middle.len
+            + value_len.len
+            + record.key.map_or(0, <[u8]>::len)
+            + record.value.map_or(0, <[u8]>::len)
+            + Short::new(headers).len
+            + headers_len(record.headers);
+        if length(body_len) >= varint::SHORT_END {
+            return None;
+        }
+        let front = Short::new(length(body_len));
+        Some(Self {
+            front: front.then(Short::ZERO).then(timestamp),
+            middle,
+            value_len,
+            len: front.len + body_len,
+        })
     }
-    room[at] = 0;
+
+    /// Writes the record at the start of `room` and returns its length; `None` if it does not fit. Whole registers are written where a
+    /// few bytes are meant: what follows overwrites the rest, and what does not is of no batch yet.
+    #[inline]
+    fn write(&self, record: &RecordFields<'_>, room: &mut [u8]) -> Option<usize> {
+        if self.len + REGISTER_LEN > room.len() {
+            return None;
+        }
+        put_short(self.front, room, 0)?;
+        put_short(self.middle, room, self.front.len)?;
+        let at = self.front.len + self.middle.len;
+        let at = put_bytes(record.key, room, at)?;
+        put_short(self.value_len, room, at)?;
+        let mut at = put_bytes(record.value, room, at + self.value_len.len)?;
+        let headers = Short::new(length(record.headers.len()));
+        put_short(headers, room, at)?;
+        at += headers.len;
+        for header in record.headers {
+            at = put_field(Some(header.key), room, at)?;
+            at = put_field(header.value, room, at)?;
+        }
+        Some(at)
+    }
+}
+
+/// What a [`Short`] may overwrite.
+const REGISTER_LEN: usize = 8;
+
+#[inline]
+fn put_short(short: Short, room: &mut [u8], at: usize) -> Option<()> {
+    let room = room.get_mut(at..)?.first_chunk_mut()?;
+    *room = short.bits.to_le_bytes();
+    Some(())
+}
+
+/// Returns where the field ends.
+#[inline]
+fn put_bytes(field: Option<&[u8]>, room: &mut [u8], at: usize) -> Option<usize> {
+    let Some(bytes) = field else { return Some(at) };
+    let end = at + bytes.len();
+    room.get_mut(at..end)?.copy_from_slice(bytes);
+    Some(end)
+}
+
+/// The same with its length in front.
+#[inline]
+fn put_field(field: Option<&[u8]>, room: &mut [u8], at: usize) -> Option<usize> {
+    let at = at + varint::put(field_length(field), room.get_mut(at..)?);
+    put_bytes(field, room, at)
 }
 
 /// A length as it is written: zigzag.
@@ -243,6 +324,13 @@ fn field_length(field: Option<&[u8]>) -> u64 {
 #[inline]
 fn field_len(field: Option<&[u8]>) -> usize {
     varint::len(field_length(field)) + field.map_or(0, <[u8]>::len)
+}
+
+#[inline]
+fn headers_len(headers: &[HeaderFields<'_>]) -> usize {
+    let each = headers.iter();
+    each.map(|header| field_len(Some(header.key)) + field_len(header.value))
+        .sum()
 }
 
 /// A few small fields, put into the chunk together.
