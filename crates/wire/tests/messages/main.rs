@@ -11,7 +11,3 @@ mod hostile;
 mod round_trip;
 mod tags;
 mod versions;
-
-mod kinds;
-mod random;
-mod witness;

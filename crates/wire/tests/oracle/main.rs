@@ -11,3 +11,4 @@ mod schema;
 mod session;
 mod shown;
 mod values;
+mod witness;
