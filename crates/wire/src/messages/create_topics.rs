@@ -1,4 +1,6 @@
-//! CreateTopics (19). Versions 0 and 1 ended with Kafka 4.0.
+//! CreateTopics (19): creates topics, or says whether they could be.
+//!
+//! Versions 0 and 1 ended with Kafka 4.0.
 
 use milena_wire_derive::{Fields, Message};
 

@@ -1,4 +1,6 @@
-//! DeleteTopics (20). Topics go by name until 5, by name or id from 6 on.
+//! DeleteTopics (20): deletes topics and all their records.
+//!
+//! Topics go by name until 5, by name or id from 6 on.
 
 use milena_wire_derive::{Fields, Message};
 

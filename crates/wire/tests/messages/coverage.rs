@@ -44,6 +44,11 @@ impl Coverage {
         }
     }
 
+    /// How many fields were seen away from their defaults.
+    pub(crate) fn others(&self) -> usize {
+        self.0.values().filter(|seen| seen.other).count()
+    }
+
     /// The fields of which not all was seen that `version` can carry.
     pub(crate) fn missing(&self, model: &Model, name: &str, version: i16) -> Vec<String> {
         let mut missing = Vec::new();

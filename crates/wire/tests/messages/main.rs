@@ -4,10 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod contents;
 mod coverage;
 mod forge;
 mod frames;
 mod hostile;
 mod round_trip;
 mod tags;
+mod vectors;
 mod versions;

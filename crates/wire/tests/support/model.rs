@@ -40,6 +40,7 @@ pub(crate) struct Struct {
 pub(crate) struct Field {
     /// Without `r#`.
     pub(crate) name: String,
+    pub(crate) doc: String,
     /// What one element is, if `list`.
     pub(crate) kind: Kind,
     pub(crate) list: bool,

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use syn::ext::IdentExt as _;
 use syn::{
-    Attribute, Expr, GenericArgument, Item, ItemStruct, Lit, LitInt, LitStr, PathArguments, Type,
-    UnOp,
+    Attribute, Expr, GenericArgument, Item, ItemStruct, Lit, LitInt, LitStr, Meta, PathArguments,
+    Type, UnOp,
 };
 
 use super::model::{Field, Kind, Message, Model, Struct, Versions};
@@ -94,6 +94,7 @@ fn field(of: &str, item: &syn::Field) -> Field {
         (list, ty) = unwrap(ty, "Numbers");
     }
     Field {
+        doc: doc(&item.attrs),
         versions: range.unwrap_or_else(|| panic!("{of}.{name}: versions")),
         kind: kind(ty),
         name,
@@ -103,6 +104,21 @@ fn field(of: &str, item: &syn::Field) -> Field {
         tag,
         ignorable,
     }
+}
+
+/// What the comments above say, in one line.
+fn doc(attributes: &[Attribute]) -> String {
+    let mut lines = Vec::new();
+    for attribute in attributes {
+        if let Meta::NameValue(pair) = &attribute.meta
+            && pair.path.is_ident("doc")
+            && let Expr::Lit(literal) = &pair.value
+            && let Lit::Str(line) = &literal.lit
+        {
+            lines.push(line.value().trim().to_owned());
+        }
+    }
+    lines.join(" ")
 }
 
 /// Calls `each` with every argument of the attributes of this name.
