@@ -1,6 +1,6 @@
 //! The promises, one a file, each held against the brokers' own logs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use milena_testbroker::{Broker, StoredRecord};
 
@@ -28,6 +28,8 @@ pub(crate) struct Truth {
     pub(crate) ends: BTreeMap<(String, i32), i64>,
     /// Where it ends for read_committed readers.
     pub(crate) stable: BTreeMap<(String, i32), i64>,
+    /// How batches are compressed.
+    pub(crate) codecs: BTreeSet<String>,
 }
 
 impl Truth {
@@ -38,6 +40,7 @@ impl Truth {
             offsets: BTreeMap::new(),
             ends: BTreeMap::new(),
             stable: BTreeMap::new(),
+            codecs: BTreeSet::new(),
         };
         let orders = (0..ORDERS_PARTITIONS).flat_map(|index| [(ORDERS, index), (INVOICES, index)]);
         let bank = (0..BANK_PARTITIONS).map(|index| (BANK, index));
@@ -49,6 +52,8 @@ impl Truth {
             truth
                 .committed
                 .insert(key(), log.committed_records().expect(readable));
+            let codecs = log.batches().map(|batch| batch.compression().to_string());
+            truth.codecs.extend(codecs);
             truth.ends.insert(key(), log.high_watermark());
             truth.stable.insert(key(), log.last_stable_offset());
             for group in [crate::plan::BILLING, crate::plan::MANUAL] {

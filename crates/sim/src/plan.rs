@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use milena_engine::EngineConfig;
-use milena_engine::handles::{BrokerAddress, ErrorCode};
+use milena_engine::handles::{BrokerAddress, Compression, ErrorCode};
 use milena_testbroker::{Action, ApiKey, BrokerConfig, Emulate, Rule};
 
 use crate::driver::WALL_CLOCK_START;
@@ -90,6 +90,35 @@ impl Protocol {
     }
 }
 
+/// How each workload compresses its batches: in half of the runs none does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Codecs {
+    pub(crate) orders: Compression,
+    pub(crate) bank: Compression,
+    pub(crate) billing: Compression,
+}
+
+impl Codecs {
+    /// From a generator of its own: the runs without compression are what they were before there was any.
+    fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let compressed = rng.bool();
+        let mut draw = || match rng.usize(0..5) {
+            _ if !compressed => Compression::None,
+            0 => Compression::Gzip,
+            1 => Compression::Snappy,
+            2 => Compression::Lz4,
+            3 => Compression::Zstd,
+            _ => Compression::None,
+        };
+        Self {
+            orders: draw(),
+            bank: draw(),
+            billing: draw(),
+        }
+    }
+}
+
 /// A run, as its seed has drawn it.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -107,6 +136,7 @@ pub(crate) struct Plan {
     pub(crate) batch_bytes_max: usize,
     pub(crate) buffer_bytes_max: usize,
     pub(crate) record_bytes: usize,
+    pub(crate) codecs: Codecs,
     pub(crate) senders: u64,
     pub(crate) records_each: u64,
     pub(crate) transactions: u64,
@@ -158,6 +188,7 @@ impl Plan {
             connect_failures: 0.08,
         };
         let senders = rng.u64(3..6);
+        let codecs = Codecs::new(broker.seed);
         let batch_bytes_max = [1 << 10, 2 << 10, 16 << 10, 64 << 10][rng.usize(0..4)];
         Self {
             protocol,
@@ -182,6 +213,7 @@ impl Plan {
                 0 => 0,
                 _ => rng.usize(0..batch_bytes_max.min(2_000) / 2),
             },
+            codecs,
             senders,
             records_each: 560 / senders + rng.u64(0..40),
             transactions: rng.u64(14..22),

@@ -1,5 +1,6 @@
 //! One run: from a seed to a report.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -67,6 +68,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// The transaction protocol that the brokers spoke: `TV1`, `TV2`, or one after the other.
     pub protocol: &'static str,
+    /// How batches in the logs are compressed, in words.
+    pub codecs: BTreeSet<String>,
     /// Promises that were broken; none in a good run.
     pub failures: Vec<Failure>,
     /// The run in words, if that was asked for.
@@ -94,6 +97,7 @@ pub fn run(seed: u64, options: Options) -> Report {
             visits: 0,
             elapsed: Duration::ZERO,
             protocol: "",
+            codecs: BTreeSet::new(),
             failures: vec![Check::Panic.failed(text)],
             lines: Vec::new(),
         }
@@ -306,12 +310,11 @@ impl Run {
 
     fn report(mut self, ended: bool) -> Report {
         let ledger = std::mem::take(&mut *lock(&self.world.ledger));
+        let truth = Truth::of(&self.world.broker);
         if ended {
-            let truth = Truth::of(&self.world.broker);
             self.failures.extend(check::all(&truth, &ledger));
         } else {
             self.failures.extend(ledger.violations.clone());
-            let truth = Truth::of(&self.world.broker);
             self.failures.extend(check::at_any_time(&truth, &ledger));
         }
         let committed = ledger
@@ -336,6 +339,7 @@ impl Run {
             visits: self.world.visits,
             elapsed: self.world.elapsed(),
             protocol: self.world.plan.protocol.name(),
+            codecs: truth.codecs,
             failures: self.failures,
             lines: self.world.trace.into_lines(),
         }

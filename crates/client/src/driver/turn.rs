@@ -16,7 +16,8 @@ use super::signal::Signal;
 use super::sleep::Sleepers;
 use super::socket::Socket;
 
-/// A job that takes fewer ns is done at once: handing it over would take longer.
+/// A job that takes fewer ns is done at once. Handing one over takes some 7 us, on this thread and on the other: half of what
+/// the longest of these takes.
 const JOB_NANOS_HERE: usize = 13_000;
 /// Rounds before the runtime gets to look at its sockets and timers again.
 const ROUNDS_MAX: usize = 64;

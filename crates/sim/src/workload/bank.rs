@@ -69,6 +69,7 @@ async fn build(app: &mut App, branch: Branch) -> TransactionalProducer {
         let built = client
             .transactional_producer(branch.transactional_id)
             .linger(app.plan.linger)
+            .compression(app.plan.codecs.bank)
             .batch_bytes_max(app.plan.batch_bytes_max)
             .buffer_bytes_max(app.plan.buffer_bytes_max)
             .delivery_timeout(app.plan.delivery_timeout)

@@ -61,6 +61,7 @@ async fn build(app: &mut App, client: &ClientHandle) -> Option<Pipeline> {
         .transaction_steps_max(app.rng.usize(4..16))
         .commit_interval(app.duration(Duration::from_millis(60)))
         .linger(app.plan.linger)
+        .compression(app.plan.codecs.billing)
         .delivery_timeout(app.plan.delivery_timeout)
         .transaction_timeout(app.plan.transaction_timeout)
         .operation_timeout(app.plan.operation_timeout)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena_engine::handles::{Delivery, Producer, Record, TrySendError};
+use milena_engine::handles::{Compression, Delivery, Producer, Record, TrySendError};
 
 use crate::app::App;
 use crate::failure::Check;
@@ -17,6 +17,7 @@ pub(crate) async fn run(mut app: App) {
     let producer = client
         .producer()
         .linger(app.plan.linger)
+        .compression(app.plan.codecs.orders)
         .batch_bytes_max(app.plan.batch_bytes_max)
         .buffer_bytes_max(app.plan.buffer_bytes_max)
         .delivery_timeout(app.plan.delivery_timeout)
@@ -51,7 +52,8 @@ async fn send_all(mut app: App, producer: Producer, sender: u64) {
         app.pause(PACE).await;
         let partition = app.rng.i32(0..ORDERS_PARTITIONS);
         let padding = app.rng.usize(0..=app.plan.record_bytes);
-        let value = format!("order-{sender}-{number}-{}", "x".repeat(padding));
+        let padding = padding_of(&mut app, padding);
+        let value = format!("order-{sender}-{number}-{padding}");
         let entry = app
             .ledger()
             .send(ORDERS, partition, value.clone(), sender, None);
@@ -84,6 +86,14 @@ async fn send_all(mut app: App, producer: Producer, sender: u64) {
         };
         app.ledger().sent[entry].fate = fate;
     }
+}
+
+/// Letters that no codec shortens by more than a half: batches are to be too large when they are compressed as well.
+fn padding_of(app: &mut App, len: usize) -> String {
+    if app.plan.codecs.orders == Compression::None {
+        return "x".repeat(len);
+    }
+    (0..len).map(|_| app.rng.alphanumeric()).collect()
 }
 
 /// Hears of the delivery in a task of its own, or drops it.
