@@ -1,6 +1,7 @@
 //! What the command line may say.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use milena_benches::wire::Options;
 
 /// What milena costs.
 #[derive(Debug, Parser)]
@@ -15,6 +16,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Produce, read back and commit against a running broker, and print what that cost the client
     Baseline(BaselineArgs),
+    /// Batches and messages against kafka-protocol and against the least code that could do it: ratios of one run, and what each must reach
+    Wire(WireArgs),
     /// The embedded broker, until standard input ends: a process of its own, so that its costs are not the client's
     #[command(hide = true)]
     Broker,
@@ -62,6 +65,37 @@ pub(crate) struct BaselineArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `wire`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct WireArgs {
+    /// How often what a row compares takes turns
+    #[arg(long, value_name = "N", default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rounds: u32,
+
+    /// Only the rows whose name contains one of these
+    #[arg(long, value_delimiter = ',', value_name = "PART,..")]
+    only: Vec<String>,
+
+    /// End with failure if a target is missed by more than noise explains
+    #[arg(long)]
+    check: bool,
+
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+impl WireArgs {
+    pub(crate) fn options(self) -> Options {
+        Options {
+            rounds: self.rounds as usize,
+            only: self.only,
+            json: self.json,
+            check: self.check,
+        }
+    }
 }
 
 /// Jobs that go together.

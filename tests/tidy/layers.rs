@@ -31,7 +31,11 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         &[],
     ),
     ("milena-systest", &["milena", "milena-testbroker"], &[]),
-    ("milena-benches", &["milena", "milena-testbroker"], &[]),
+    (
+        "milena-benches",
+        &["milena", "milena-testbroker", "milena-wire"],
+        &[],
+    ),
     ("xtask", &[], &[]),
 ];
 
