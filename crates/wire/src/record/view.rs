@@ -15,6 +15,9 @@ use crate::{DecodeError, DecodeErrorKind};
 const MAGIC_POSITION: usize = 16;
 /// The length field of the shortest message of the old formats: checksum, magic, attributes, key and value length.
 const OLD_LENGTH_MIN: usize = 14;
+/// What the records of a control batch may have, decompressed. A marker has 17 bytes, and the lists that brokers keep for themselves are short:
+/// no peer gets the memory of a batch of data for one.
+const CONTROL_BYTES_MAX: usize = 64 * 1024;
 
 /// Walks over the batches in `records`. A batch that is cut off ends the walk: brokers cut answers at a byte count.
 pub fn batches(records: Bytes) -> Batches {
@@ -192,7 +195,8 @@ impl BatchView {
         if !self.is_control() {
             return Ok(None);
         }
-        let batch = self.clone().into_records()?;
+        let mut decompressor = Decompressor::new(CONTROL_BYTES_MAX);
+        let batch = self.clone().into_records_with(&mut decompressor)?;
         match batch.records().next() {
             Some(record) => ControlRecord::parse(&record).map(Some),
             None => Ok(None),
