@@ -82,27 +82,23 @@ impl Output {
         append: impl FnOnce(&mut Vec<u8>) -> T,
     ) -> Result<T, Fault> {
         if self.bytes.len() == self.bytes.capacity() {
-            match self.left() {
-                0 => self.bytes.reserve_exact(1),
-                _ => self.reserve(1)?,
-            }
+            self.reserve(self.left().min(1))?;
         }
+        self.append_within(1, append)
+    }
+
+    /// Lets `append` fill room for `room` bytes. They may be more than are allowed, so that it can be seen that there are too many.
+    pub(super) fn append_within<T>(
+        &mut self,
+        room: usize,
+        append: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> Result<T, Fault> {
+        self.bytes.reserve_exact(room);
         let appended = append(&mut self.bytes);
         if self.bytes.len() > self.bytes_max {
             return Err(Fault::TooLong);
         }
         Ok(appended)
-    }
-
-    /// Lets `append` fill exactly the room for `len` bytes, which must be allowed.
-    #[cfg(feature = "zstd-c")]
-    pub(super) fn append_at_most<T>(
-        &mut self,
-        len: usize,
-        append: impl FnOnce(&mut Vec<u8>) -> T,
-    ) -> T {
-        self.bytes.reserve_exact(len.min(self.left()));
-        append(&mut self.bytes)
     }
 
     /// How many bytes there are.

@@ -1,6 +1,7 @@
 //! Records to compress, and batches of them.
 
 use bytes::Bytes;
+use milena_wire::DecodeErrorKind;
 use milena_wire::compress::{Codec, Compressor};
 use milena_wire::record::{
     BatchBuilder, BatchPayload, BatchView, Compression, RecordFields, SealedBatch, Stamp, batches,
@@ -108,4 +109,44 @@ pub(crate) fn forged(compression: Compression, record_count: i32, body: &[u8]) -
 /// What is between the header and the end of a batch.
 pub(crate) fn body(view: &BatchView) -> Bytes {
     view.bytes().slice(61..)
+}
+
+/// A batch of one short record, as it is before it is compressed: fourteen bytes.
+pub(crate) fn short_records() -> Bytes {
+    body(&sent(&payload(&[b"4567890".to_vec()]).seal()))
+}
+
+/// Reads a batch of `record_count` records that are compressed to `body`.
+pub(crate) fn read(
+    compression: Compression,
+    record_count: i32,
+    body: &[u8],
+) -> Result<Vec<Vec<u8>>, DecodeErrorKind> {
+    let batch = forged(compression, record_count, body).into_records();
+    let batch = batch.map_err(|error| error.kind)?;
+    let values = batch
+        .records()
+        .map(|record| record.value().unwrap_or_default().to_vec());
+    Ok(values.collect())
+}
+
+/// What is wrong with `body`.
+pub(crate) fn damage(compression: Compression, body: &[u8]) -> &'static str {
+    match read(compression, 1, body) {
+        Err(DecodeErrorKind::Decompression {
+            compression: named,
+            what,
+        }) if named == compression => what,
+        other => panic!("{compression}: {other:?} of {body:02x?}"),
+    }
+}
+
+pub(crate) fn hex(text: &str) -> Vec<u8> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    assert!(rest.is_empty());
+    let digit = |digit: u8| (digit as char).to_digit(16).expect("a digit") as u8;
+    pairs
+        .iter()
+        .map(|[high, low]| digit(*high) << 4 | digit(*low))
+        .collect()
 }

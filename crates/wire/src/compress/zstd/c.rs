@@ -67,9 +67,9 @@ impl Decoder {
             none => none.insert(DCtx::try_create().ok_or(NO_MEMORY)?),
         };
         // The library writes into one piece of memory of a known size. It is backed only as far as it is written to.
-        let decompressed = out.append_at_most(content_len_max.min(left), |bytes| {
+        let decompressed = out.append_within(content_len_max.min(left), |bytes| {
             context.decompress(bytes, input)
-        });
+        })?;
         match decompressed {
             Ok(_) => Ok(()),
             Err(code) if content_len_max > left && get_error_name(code) == TOO_SMALL => {

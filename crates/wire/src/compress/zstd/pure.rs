@@ -67,16 +67,18 @@ impl Decoder {
         out: &mut Output,
     ) -> Result<(), Fault> {
         let content_len_max = frames::content_len_max(input)?;
-        out.expect(content_len_max.saturating_add(SLACK), input.len());
         let context = match &mut self.context {
             Some(context) => context,
             none => none.insert(Box::default()),
         };
         // A sequence that goes beyond the limit is called corrupt, so the limit is a block further than what is allowed: the block that
-        // crosses that can be written, and `append_with` sees it.
+        // crosses that can be written, and it is seen that there are too many bytes.
         let limit = out.left().saturating_add(frames::BLOCK_LEN);
-        let decompressed =
-            out.append_with(|bytes| context.decompress_into_with_limit(input, bytes, limit))?;
+        // All at once: the decoder would double what it has, and so go far beyond the limit. Memory is backed only as far as it is written.
+        let room = content_len_max.min(limit).saturating_add(SLACK);
+        let decompressed = out.append_within(room, |bytes| {
+            context.decompress_into_with_limit(input, bytes, limit)
+        })?;
         match decompressed {
             Ok(_) => Ok(()),
             Err(DecompressError::OutputTooSmall) => Err(Fault::TooLong),
