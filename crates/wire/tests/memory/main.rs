@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aborts;
 mod chains;
 
 use std::alloc::System;
@@ -40,6 +41,11 @@ fn no_frame_takes_more_memory_than_so_many_times_its_bytes() {
     honest_lists_take_what_their_structs_do(model);
     counts_that_lie_on_every_level_gain_little(model);
     random_frames_with_forged_counts_stay_within(model);
+    aborts::are_refused(&|work| {
+        let region = Region::new(ALLOCATOR);
+        work();
+        region.change().bytes_allocated
+    });
 }
 
 fn honest_lists_take_what_their_structs_do(model: &Model) {
