@@ -1,7 +1,5 @@
 //! The headers in front of requests and responses: which one a version has, and what stands in it.
 
-use std::thread;
-
 use bytes::{Buf, Bytes};
 use milena_wire::messages::{AnyRequest, AnyResponse};
 use milena_wire::{
@@ -44,18 +42,8 @@ fn kafka_finds_the_same_headers() {
             add_cases(&model, message, version, &mut cases);
         }
     }
-    let (mut questions, answers) = session::start(java);
-    let mut found = Vec::new();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut ask =
-                |case: &Case| questions.frame(case.is_request, case.key, case.version, &case.frame);
-            // Nobody listens any more if a check has failed.
-            let _ = cases.iter().try_for_each(&mut ask);
-            drop(questions);
-        });
-        let mut answers = answers;
-        found.extend(cases.iter().map(|_| answers.next(1)));
+    let found = session::answers(java, &cases, |questions, case| {
+        questions.frame(case.is_request, case.key, case.version, &case.frame)
     });
     for (case, answer) in cases.iter().zip(found) {
         let of = format!("{} v{} {}", ApiKey(case.key), case.version, case.is_request);

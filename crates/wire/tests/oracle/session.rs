@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
+use std::thread;
 
 use crate::java::Java;
 
@@ -15,6 +16,23 @@ pub(crate) fn start(java: &Java) -> (Questions, Answers) {
         child,
     };
     (Questions(BufWriter::with_capacity(1 << 16, input)), answers)
+}
+
+/// Kafka's answers to questions that are all known beforehand, each of which asks for one version.
+pub(crate) fn answers<C: Sync>(
+    java: &Java,
+    cases: &[C],
+    ask: impl Fn(&mut Questions, &C) -> io::Result<()> + Send,
+) -> Vec<Answer> {
+    let (mut questions, answers) = start(java);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            // An error is that nobody listens any more, because an answer could not be read.
+            let _ = cases.iter().try_for_each(|case| ask(&mut questions, case));
+        });
+        let mut answers = answers;
+        cases.iter().map(|_| answers.next(1)).collect()
+    })
 }
 
 /// No more come when it is dropped.
