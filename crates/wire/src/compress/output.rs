@@ -93,7 +93,9 @@ impl Output {
         room: usize,
         append: impl FnOnce(&mut Vec<u8>) -> T,
     ) -> Result<T, Fault> {
-        self.bytes.reserve_exact(room);
+        // Without a limit worth the name, what a peer says could be more than there is: an error, where else the process would end.
+        let reserved = self.bytes.try_reserve_exact(room);
+        reserved.map_err(|_| Fault::TooLong)?;
         let appended = append(&mut self.bytes);
         if self.bytes.len() > self.bytes_max {
             return Err(Fault::TooLong);
