@@ -247,7 +247,11 @@ fn equal_inputs_give_equal_outputs() {
         let conn = cluster.connect(1);
         let mut all = Vec::new();
         for _ in 0..20 {
-            cluster.send(conn, 12, &MetadataRequest::default());
+            let all_topics = MetadataRequest {
+                topics: None,
+                ..Default::default()
+            };
+            cluster.send(conn, 12, &all_topics);
             all.push(cluster.receive(conn).unwrap());
         }
         all

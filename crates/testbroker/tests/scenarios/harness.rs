@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use milena_testbroker::{Broker, BrokerConfig, ConnectionId, Output};
-use milena_wire::record::{BatchBuilder, RecordFields, Stamp};
+use milena_wire::compress::{Codec, Compressor};
+use milena_wire::record::{BatchBuilder, BatchPayload, Compression, RecordFields, Stamp};
 use milena_wire::{
     ApiVersion, CorrelationId, Payload, Request, decode_response, encode_request,
     peek_correlation_id, take_frame,
@@ -51,6 +52,15 @@ pub(crate) fn transactional(producer: Id, sequence: i32, values: &[&str]) -> Pay
     batch(&stamp(producer, sequence, true), values)
 }
 
+/// A batch with some bytes changed and its checksum made right again.
+pub(crate) fn patched(records: Payload, at: usize, bytes: &[u8]) -> Payload {
+    let mut batch = records.to_bytes().to_vec();
+    batch[at..at + bytes.len()].copy_from_slice(bytes);
+    let checksum = crc32c::crc32c(&batch[21..]).to_be_bytes();
+    batch[17..21].copy_from_slice(&checksum);
+    Payload::new(vec![batch.into()])
+}
+
 fn stamp(producer: Id, base_sequence: i32, transactional: bool) -> Stamp {
     Stamp {
         producer_id: producer.id,
@@ -61,6 +71,19 @@ fn stamp(producer: Id, base_sequence: i32, transactional: bool) -> Stamp {
 }
 
 fn batch(stamp: &Stamp, values: &[&str]) -> Payload {
+    filled(values).seal().stamp(stamp)
+}
+
+/// A batch without a producer, compressed.
+pub(crate) fn compressed(compression: Compression, values: &[&str]) -> Payload {
+    let codec = Codec::new(compression, None).unwrap();
+    let sealed = filled(values).seal_with(codec, &mut Compressor::default());
+    assert_eq!(sealed.compression(), compression, "it gets smaller");
+    sealed.stamp(&Stamp::NONE)
+}
+
+/// Records with time-stamps from 1,000 on.
+fn filled(values: &[&str]) -> BatchPayload {
     let mut builder = BatchBuilder::new();
     for (timestamp, value) in (1_000..).zip(values) {
         let value = Some(value.as_bytes());
@@ -71,7 +94,7 @@ fn batch(stamp: &Stamp, values: &[&str]) -> Payload {
             headers: &[],
         });
     }
-    builder.finish().seal().stamp(stamp)
+    builder.finish()
 }
 
 impl Cluster {

@@ -4,6 +4,7 @@
 
 mod at_random;
 mod cluster;
+mod compressed;
 mod connections;
 mod coordinators;
 mod faults;
