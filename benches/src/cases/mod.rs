@@ -53,7 +53,7 @@ mod tests {
         let in_frame = addresses(frame.parts());
         // The batch's own header is 61 bytes that stay where the payload is.
         let records = addresses(batch.parts()).split_off(1);
-        assert!(records.len() > 64);
+        assert!(records.len() > 60, "a chunk each");
         for part in records {
             assert!(in_frame.contains(&part), "a part of the batch was copied");
         }

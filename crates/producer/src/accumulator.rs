@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use milena_wire::record::CHUNK_BYTES;
+use milena_wire::record::{CHUNK_BYTES, ChunkPool};
 use rustc_hash::FxHashMap;
 
 use crate::budget::{Budget, Ticket};
@@ -14,6 +14,10 @@ use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ord
 
 /// The length of a record batch's header, which the payload is sent behind.
 const BATCH_HEADER_BYTES: usize = 61;
+
+/// The part of a producer's memory that is kept for later batches while it is not used: enough for a batch of each of many partitions
+/// to come back at once. The rest is given back when it is free.
+const IDLE_PART: usize = 4;
 
 /// The clocks that an append may read, once for each batch that it opens.
 pub trait Clock {
@@ -68,6 +72,8 @@ impl AccumulatorConfig {
 pub struct Accumulator {
     config: AccumulatorConfig,
     budget: Arc<Budget>,
+    /// Chunks of batches that are over, for the next ones.
+    chunks: Arc<ChunkPool>,
     topics: RwLock<FxHashMap<Arc<str>, Arc<TopicQueues>>>,
     /// `generation << 1 | open`. See [`Accumulator::open_gate`].
     gate: AtomicU64,
@@ -132,8 +138,10 @@ impl Accumulator {
         // chunks: with fewer than two, a sender that waits for room would ask for more than there is.
         let least = 4 * config.largest_batch().max(CHUNK_BYTES);
         let bytes = config.buffer_bytes_max.max(least);
+        let chunks = bytes.div_ceil(CHUNK_BYTES);
         Self {
-            budget: Budget::new(bytes.div_ceil(CHUNK_BYTES)),
+            budget: Budget::new(chunks),
+            chunks: ChunkPool::new(chunks / IDLE_PART),
             config,
             topics: RwLock::default(),
             gate: AtomicU64::new(u64::from(!transactional)),
@@ -159,6 +167,11 @@ impl Accumulator {
     #[must_use]
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
+    }
+
+    /// Where open batches take their chunks from, and settled ones give them back.
+    pub(crate) fn chunks(&self) -> &Arc<ChunkPool> {
+        &self.chunks
     }
 
     /// Appends `record` for the transaction `generation` (0 outside transactions). `ticket` is a grant of room from an

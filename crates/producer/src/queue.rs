@@ -147,7 +147,7 @@ impl PartitionQueue {
         }
         if !fits {
             inner.close_open(owner, self.slot);
-            inner.open = Some(OpenBatch::new(self.partition, clock, generation));
+            inner.open = Some(OpenBatch::new(self.partition, owner, clock, generation));
         }
         let open = inner.open.as_mut().expect("opened just above");
         fields.timestamp = record.timestamp.unwrap_or(open.wall_clock);
@@ -265,9 +265,9 @@ impl Drop for Inner {
 }
 
 impl OpenBatch {
-    fn new(partition: i32, clock: &dyn Clock, generation: u64) -> Self {
+    fn new(partition: i32, owner: &Accumulator, clock: &dyn Clock, generation: u64) -> Self {
         Self {
-            builder: BatchBuilder::new(),
+            builder: BatchBuilder::pooled(owner.chunks()),
             completion: Completion::new(partition),
             opened_at: clock.now(),
             wall_clock: clock.wall_clock(),

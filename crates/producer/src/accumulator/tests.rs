@@ -343,6 +343,23 @@ fn memory_is_charged_by_chunk_until_the_last_holder_is_gone() {
 }
 
 #[test]
+fn the_chunks_of_a_batch_that_is_over_serve_the_next_one() {
+    let rig = Rig::with(AccumulatorConfig::default(), false, 1);
+    let idle = || rig.accumulator.chunks().idle();
+    for _ in 0..3 {
+        rig.append(&large(0)).unwrap();
+        rig.append(&large(0)).unwrap();
+        assert_eq!(idle(), 0, "both chunks are in the open batch");
+        let sealed = rig.take(0).pop().unwrap().payload.seal();
+        let (first, retry) = (sealed.stamp(&Stamp::NONE), sealed.stamp(&Stamp::NONE));
+        drop((sealed, first));
+        assert_eq!(idle(), 0, "an attempt still holds them");
+        drop(retry);
+        assert_eq!(idle(), 2);
+    }
+}
+
+#[test]
 fn a_closed_accumulator_refuses_and_what_it_held_is_not_in_the_log() {
     let rig = Rig::small(1);
     let mut deliveries = vec![rig.append(&large(0)).unwrap().delivery];
