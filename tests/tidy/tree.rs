@@ -23,6 +23,8 @@ impl File {
         ["/vectors/", "/generated/", "/snapshots/"]
             .iter()
             .any(|part| self.path.contains(part))
+            // Inputs that a fuzzer found, some of which happen to be text.
+            || self.path.starts_with("fuzz/corpus/")
     }
 
     /// The code that ships: up to the tests at the bottom of the file, and nothing of a file that is all tests.
@@ -192,7 +194,8 @@ fn collect(folder: &Path, files: &mut Vec<File>) {
             continue;
         }
         if kind.is_dir() {
-            if name != "target" {
+            // Neither is kept: what is built, and inputs that broke a fuzz target on this machine.
+            if name != "target" && name != "artifacts" {
                 collect(&path, files);
             }
         } else if kind.is_file()

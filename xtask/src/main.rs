@@ -1,6 +1,7 @@
 //! `cargo xtask`: the tasks around milena that are programs and not crates.
 //!
 //! `cargo xtask kafka ..` starts and stops real Apache Kafka from Maven Central jars; nothing but Java 17 and Maven is needed.
+//! `cargo xtask fuzz` gives milena's decoders bytes that no honest peer sends.
 //! `cargo xtask plants` plants one bug after another, and fails unless the simulation catches each.
 
 #![allow(
@@ -10,6 +11,7 @@
 
 mod failure;
 mod flags;
+mod fuzz;
 mod kafka;
 mod plants;
 mod process;
@@ -49,12 +51,22 @@ usage: cargo xtask kafka <command> [options]
 
        cargo xtask plants [--plant NAME] [--seeds N]
                        build the simulation with bugs on demand, plant them one at a time, and fail unless a check that is
-                       there for it catches each within N seeds (200)";
+                       there for it catches each within N seeds (200)
+
+       cargo xtask fuzz --seconds N [--target NAME].. [--jobs J]
+                       build the fuzz targets with nightly Rust and run each for its share of N seconds, J of them at a time
+                       (1), on top of the corpora in fuzz/corpus and of what earlier runs have found; print what each
+                       reached, and fail if one was broken. --target may be repeated
+       cargo xtask fuzz --minimise [--seconds N] [--target NAME]..
+                       bring the best of what runs have found into fuzz/corpus, within 30 KiB a target
+       cargo xtask fuzz --build [--target NAME]..
+                       only build";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((task, rest)) if task == "kafka" => kafka::main(rest),
+        Some((task, rest)) if task == "fuzz" => fuzz::main(rest),
         Some((task, rest)) if task == "plants" => plants::main(rest),
         Some((help, _)) if help == "help" || help == "--help" || help == "-h" => {
             println!("{USAGE}");
