@@ -42,7 +42,7 @@ fn kafka_finds_the_same_headers() {
             add_cases(&model, message, version, &mut cases);
         }
     }
-    let found = session::answers(java, &cases, |questions, case| {
+    let found = session::answers(java, &cases, 1, |questions, case| {
         questions.frame(case.is_request, case.key, case.version, &case.frame)
     });
     for (case, answer) in cases.iter().zip(found) {

@@ -34,7 +34,7 @@ fn kafka_and_ours_find_the_same_among_unknown_tagged_fields() {
             cases.extend((0..VALUES).map(|seed| case(&model, message, version, seed)));
         }
     }
-    let found = session::answers(java, &cases, |questions, case| {
+    let found = session::answers(java, &cases, 1, |questions, case| {
         questions.message(
             &case.message.name,
             case.version,

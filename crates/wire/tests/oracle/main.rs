@@ -5,6 +5,7 @@ mod support;
 
 mod coverage;
 mod declared;
+mod defaults;
 mod headers;
 mod java;
 mod later;

@@ -18,10 +18,11 @@ pub(crate) fn start(java: &Java) -> (Questions, Answers) {
     (Questions(BufWriter::with_capacity(1 << 16, input)), answers)
 }
 
-/// Kafka's answers to questions that are all known beforehand, each of which asks for one version.
+/// Kafka's answers to questions that are all known beforehand, each of which asks for `writes` versions.
 pub(crate) fn answers<C: Sync>(
     java: &Java,
     cases: &[C],
+    writes: usize,
     ask: impl Fn(&mut Questions, &C) -> io::Result<()> + Send,
 ) -> Vec<Answer> {
     let (mut questions, answers) = start(java);
@@ -31,7 +32,7 @@ pub(crate) fn answers<C: Sync>(
             let _ = cases.iter().try_for_each(|case| ask(&mut questions, case));
         });
         let mut answers = answers;
-        cases.iter().map(|_| answers.next(1)).collect()
+        cases.iter().map(|_| answers.next(writes)).collect()
     })
 }
 
@@ -56,6 +57,12 @@ impl Questions {
             .iter()
             .try_for_each(|version| self.i16(*version))?;
         self.bytes(bytes)
+    }
+
+    /// What is in a message that nobody has written anything to.
+    pub(crate) fn default(&mut self, name: &str) -> io::Result<()> {
+        self.0.write_all(&[3])?;
+        self.bytes(name.as_bytes())
     }
 
     /// What Kafka reads from the header of this frame, which is one without length prefix.

@@ -19,7 +19,7 @@ struct Entry {
 fn kafka_reads_and_writes_the_bytes_on_record() {
     let Some(java) = Java::find() else { return };
     let entries = entries();
-    let found = session::answers(java, &entries, |questions, entry| {
+    let found = session::answers(java, &entries, 1, |questions, entry| {
         questions.message(&entry.name, entry.version, &[entry.version], &entry.bytes)
     });
     for (entry, answer) in entries.iter().zip(found) {

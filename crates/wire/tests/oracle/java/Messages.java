@@ -12,16 +12,18 @@ import org.apache.kafka.common.protocol.Readable;
 final class Messages {
     private static final Map<String, Messages> KNOWN = new HashMap<>();
 
+    private final Constructor<? extends Message> making;
     private final Constructor<? extends Message> reading;
 
-    private Messages(Constructor<? extends Message> reading) {
-        this.reading = reading;
+    private Messages(Class<? extends Message> type) throws ReflectiveOperationException {
+        making = type.getConstructor();
+        reading = type.getConstructor(Readable.class, short.class);
     }
 
     static Messages named(String name) throws ReflectiveOperationException {
         Messages known = KNOWN.get(name);
         if (known == null) {
-            known = new Messages(find(name).getConstructor(Readable.class, short.class));
+            known = new Messages(find(name));
             KNOWN.put(name, known);
         }
         return known;
@@ -35,6 +37,10 @@ final class Messages {
         } catch (ClassNotFoundException e) {
             return Class.forName(full).asSubclass(Message.class);
         }
+    }
+
+    Message makeDefault() throws ReflectiveOperationException {
+        return making.newInstance();
     }
 
     Message read(ByteBuffer bytes, short version) throws Exception {

@@ -24,6 +24,7 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
  * question: 0 message  name:text read_version:i16 count:u8 write_versions:i16.. bytes
  *           1 request  key:i16 version:i16 frame:bytes
  *           2 response key:i16 version:i16 frame:bytes
+ *           3 message with all fields at their defaults  name:text
  * answer:   0 text (why the bytes cannot be read), or
  *           1 values:text, then for each version asked for 0 bytes, 1 text (not in that version), 2 text (null), 3 text (any other refusal)
  * </pre>
@@ -33,6 +34,7 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
 public final class Oracle {
     private static final int MESSAGE = 0;
     private static final int REQUEST = 1;
+    private static final int DEFAULT = 3;
 
     public static void main(String[] arguments) throws Exception {
         try (DataOutputStream out = new DataOutputStream(new BufferedOutputStream(System.out, 1 << 16))) {
@@ -48,6 +50,9 @@ public final class Oracle {
         for (int kind = in.read(); kind >= 0; kind = in.read()) {
             if (kind == MESSAGE) {
                 answerMessage(in, out);
+            } else if (kind == DEFAULT) {
+                out.writeByte(1);
+                writeText(out, Values.text(Messages.named(readText(in)).makeDefault()));
             } else {
                 answerFrame(kind == REQUEST, in, out);
             }
@@ -55,7 +60,7 @@ public final class Oracle {
     }
 
     private static void answerMessage(DataInputStream in, DataOutputStream out) throws Exception {
-        Messages type = Messages.named(new String(readBytes(in), StandardCharsets.UTF_8));
+        Messages type = Messages.named(readText(in));
         short readVersion = in.readShort();
         short[] writeVersions = new short[in.readUnsignedByte()];
         for (int i = 0; i < writeVersions.length; i++) {
@@ -131,6 +136,10 @@ public final class Oracle {
             throw new IllegalStateException("written " + bytes.position() + " bytes of " + bytes.capacity());
         }
         return bytes.array();
+    }
+
+    private static String readText(DataInputStream in) throws IOException {
+        return new String(readBytes(in), StandardCharsets.UTF_8);
     }
 
     private static byte[] readBytes(DataInputStream in) throws IOException {
