@@ -30,7 +30,7 @@ pub(crate) fn round_trip(message: &Message, version: i16, value: &Value) -> Resu
 fn random_values_of_every_message_round_trip_in_every_version() {
     for (message, version) in every_version() {
         let config = ProptestConfig {
-            cases: u32::try_from(cases(12)).expect("few"),
+            cases: u32::try_from(cases(50)).expect("few"),
             failure_persistence: None,
             ..ProptestConfig::default()
         };
@@ -52,8 +52,8 @@ fn every_field_round_trips_in_all_its_forms() {
     for (message, version) in every_version() {
         let mut coverage = Coverage::default();
         let mut missing = vec![String::new()];
-        for seed in 0..2000 {
-            if missing.is_empty() && seed >= cases(6) as u64 {
+        for seed in 0..cases(2000) as u64 {
+            if missing.is_empty() && seed >= cases(20) as u64 {
                 break;
             }
             let value = generate(model(), &message.name, version, &mut Choices::seeded(seed));
