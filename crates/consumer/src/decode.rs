@@ -51,7 +51,7 @@ pub struct DecodedFetch {
     /// What was reserved for decompressed records.
     pub(crate) allowance: usize,
     /// What there was no memory for yet.
-    pub(crate) rest: Option<DecodeJob>,
+    pub(crate) rest: Option<Box<DecodeJob>>,
     pub(crate) batches: Vec<FetchedBatch>,
     /// Behind everything that was gone through.
     pub(crate) cursor: Cursor,
@@ -183,7 +183,7 @@ impl DecodeJob {
                 records,
                 ..self
             };
-            rest.with_allowance(wanted)
+            Box::new(rest.with_allowance(wanted))
         });
         DecodedFetch {
             tp,

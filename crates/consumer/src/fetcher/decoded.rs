@@ -43,7 +43,7 @@ impl Fetcher {
         }
         // Before those of other partitions: what it holds undecoded was asked for first.
         if let Some(rest) = rest {
-            self.jobs.push_front(rest);
+            self.jobs.push_front(*rest);
         }
         let shown = batches.last().map(|batch| batch.cursor);
         if shown.is_some() {
