@@ -114,6 +114,10 @@ fn compile(javac: &Path, jars: &str) -> PathBuf {
     let entries = fs::read_dir(&folder).expect("a whole checkout");
     let mut sources: Vec<PathBuf> = entries
         .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "java")
+        })
         .collect();
     sources.sort();
     let mut hasher = DefaultHasher::new();

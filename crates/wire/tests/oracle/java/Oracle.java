@@ -29,7 +29,7 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
  *           1 values:text, then for each version asked for 0 bytes, 1 text (not in that version), 2 text (null), 3 text (any other refusal)
  * </pre>
  *
- * A request or response is answered with its header: the values, and the header written again with what follows it.
+ * A request or response is answered with its header: the values, and the header written again.
  */
 public final class Oracle {
     private static final int MESSAGE = 0;
@@ -120,12 +120,8 @@ public final class Oracle {
         }
         out.writeByte(1);
         writeText(out, "v" + headerVersion + " " + Values.text(header));
-        byte[] rewritten = write(header, headerVersion);
-        byte[] whole = new byte[rewritten.length + frame.remaining()];
-        System.arraycopy(rewritten, 0, whole, 0, rewritten.length);
-        frame.get(whole, rewritten.length, frame.remaining());
         out.writeByte(0);
-        writeBytes(out, whole);
+        writeBytes(out, write(header, headerVersion));
     }
 
     private static byte[] write(Message message, short version) {
