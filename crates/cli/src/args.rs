@@ -4,6 +4,9 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
+use milena::Compression;
+
+use crate::system::compression::codec;
 
 mod system;
 
@@ -72,6 +75,10 @@ pub(crate) struct DemoArgs {
     /// The seed of orders and refusals [default: a random one, which the report shows]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+
+    /// How batches are compressed: none, gzip, snappy, lz4 or zstd
+    #[arg(long, value_name = "CODEC", default_value = "none", value_parser = codec)]
+    pub compression: Compression,
 
     /// Print the result as one JSON object instead of a table
     #[arg(long)]

@@ -109,7 +109,7 @@ impl Demo {
             &exposed,
             &self.names,
             self.seed,
-            self.args.payments,
+            (self.args.payments, self.args.compression),
             chaos,
             Arc::clone(&self.transaction_open),
         );
@@ -139,6 +139,7 @@ impl Demo {
             |error: String| Failure::Broken(format!("the orders cannot be written: {error}"));
         let producer = client
             .producer()
+            .compression(self.args.compression)
             .build()
             .await
             .map_err(|error| broken(error.to_string()))?;

@@ -132,6 +132,25 @@ fn the_demo_moves_every_payment_exactly_once_through_every_kind_of_fault() {
 }
 
 #[test]
+fn compressed_payments_move_exactly_once_as_well() {
+    for codec in ["gzip", "snappy", "lz4", "zstd"] {
+        let arguments = [
+            "demo",
+            "--payments",
+            "300",
+            "--json",
+            "--compression",
+            codec,
+        ];
+        let (_, json) = succeed(&arguments);
+        for key in ["lost", "doubled", "torn"] {
+            assert_eq!(number(&json, key), 0, "{codec}, {key}");
+        }
+        assert_eq!(json["balanced"], true);
+    }
+}
+
+#[test]
 fn away_from_a_terminal_there_is_one_table_and_no_bar() {
     let output = run(&["demo", "--payments", "400"]);
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));

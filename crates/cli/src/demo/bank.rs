@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use milena::{Client, Delivery, Pipeline, PipelineError, Record, SendError, Step};
+use milena::{Client, Compression, Delivery, Pipeline, PipelineError, Record, SendError, Step};
 use tokio::time::timeout;
 
 use super::chaos::{Chaos, Order};
@@ -43,6 +43,7 @@ pub(crate) struct Bank<'a> {
     names: &'a Names,
     seed: u64,
     payments: u64,
+    compression: Compression,
     chaos: Chaos,
     /// The group's committed position of each partition, as far as it is known here.
     committed: BTreeMap<i32, i64>,
@@ -79,7 +80,7 @@ impl<'a> Bank<'a> {
         client: &'a Client,
         names: &'a Names,
         seed: u64,
-        payments: u64,
+        (payments, compression): (u64, Compression),
         chaos: Chaos,
         transaction_open: Arc<AtomicBool>,
     ) -> Self {
@@ -88,6 +89,7 @@ impl<'a> Bank<'a> {
             names,
             seed,
             payments,
+            compression,
             chaos,
             committed: BTreeMap::new(),
             transactions: Transactions::default(),
@@ -164,6 +166,7 @@ impl<'a> Bank<'a> {
             .transactional_id(&self.names.transactional_id)
             .step_records_max(records_max as usize)
             .transaction_steps_max(TRANSACTION_STEPS_MAX)
+            .compression(self.compression)
             .until_end()
             .build();
         let pipeline = within("the pipeline's start", build)
