@@ -41,7 +41,6 @@ macro_rules! apis {
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         #[expect(missing_docs, reason = "each is the request of its name")]
-        #[expect(clippy::large_enum_variant, reason = "it is matched on where it was made, and not kept")]
         pub enum AnyRequest<'a> {
             $($name($request),)*
         }
@@ -117,7 +116,6 @@ macro_rules! apis {
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         #[expect(missing_docs, reason = "each is the response of its name")]
-        #[expect(clippy::large_enum_variant, reason = "it is matched on where it was made, and not kept")]
         pub enum AnyResponse<'a> {
             $($name($response),)*
         }
