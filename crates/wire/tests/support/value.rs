@@ -16,11 +16,11 @@ pub(crate) enum Value {
     Text(String),
     /// Bytes or records.
     Bytes(Vec<u8>),
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A list of so many times the first and once the second, for what is too long to be written down.
-    Many(usize, Box<Value>, Box<Value>),
+    Many(usize, Box<Self>, Box<Self>),
     /// One value for each declared field, in the order of the declaration.
-    Struct(Vec<Value>),
+    Struct(Vec<Self>),
 }
 
 impl Value {
