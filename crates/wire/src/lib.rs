@@ -49,16 +49,17 @@ mod writer;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use error_code::ErrorCode;
 pub use frame::{
-    RequestHeader, decode_any_request, decode_any_response, decode_api_versions_response, decode_request_header, decode_response,
-    encode_request, encode_response, peek_correlation_id, take_frame,
+    RequestHeader, decode_any_request, decode_any_response, decode_api_versions_response,
+    decode_request_header, decode_response, encode_request, encode_response, peek_correlation_id,
+    take_frame,
 };
 pub use message::{ApiMessage, Decode, Encode, Message, Request};
 pub use numbers::{Number, Numbers};
 pub use payload::{Frame, Parts, Payload};
 pub use primitives::{ApiKey, ApiVersion, CorrelationId, VersionRange};
 pub use reader::{Reader, TaggedField, TaggedFields};
-pub use versioned::{decode_versioned, encode_versioned};
 pub use uuid::{ParseUuidError, Uuid};
+pub use versioned::{decode_versioned, encode_versioned};
 pub use writer::{TaggedFieldStart, Writer};
 
 /// The examples of the crate's page are tests.

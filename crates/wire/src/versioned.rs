@@ -42,10 +42,7 @@ pub fn decode_versioned<'a, M: Message + Decode<'a>>(
     reader.set_context(M::NAME, ApiVersion(-1));
     let version = ApiVersion(reader.i16("version")?);
     if version < M::VERSIONS.min {
-        return Err(reader.error(
-            "version",
-            DecodeErrorKind::UnsupportedVersion(M::VERSIONS),
-        ));
+        return Err(reader.error("version", DecodeErrorKind::UnsupportedVersion(M::VERSIONS)));
     }
     let message = M::decode(&mut reader, version.min(M::VERSIONS.max))?;
     Ok((version, message))
