@@ -409,6 +409,40 @@ mod tests {
     }
 
     #[test]
+    fn the_quick_way_writes_what_the_other_writes() {
+        let header = HeaderFields {
+            key: b"h",
+            value: Some(b"v"),
+        };
+        let lengths = [0, 1, 62, 63, 64, 65, 300, 8_150, 8_191, 8_192, 20_000];
+        let deltas = [0, 1, 63, 64, 8_191, 8_192, 1 << 40];
+        for (record_count, len) in [0, 63, 64, 8_191, 8_192]
+            .into_iter()
+            .flat_map(|count| lengths.map(|len| (count, len)))
+        {
+            for delta in deltas {
+                for headers in [&[][..], &[header; 70]] {
+                    let mut record = value_of(len);
+                    record.timestamp = 5 + delta;
+                    record.key = (len % 2 == 1).then_some(b"key");
+                    record.headers = headers;
+                    let [mut quick, mut other] = [(); 2].map(|()| BatchBuilder {
+                        record_count,
+                        base_timestamp: 5,
+                        chunk: BytesMut::zeroed(CHUNK_BYTES),
+                        ..BatchBuilder::default()
+                    });
+                    quick.append(&record);
+                    other.append_in_pieces(&record);
+                    let [quick, other] =
+                        [quick, other].map(|builder| builder.finish().into_parts().concat());
+                    assert!(quick == other, "{record_count} {len} {delta}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn records_continue_in_the_next_chunk_at_every_split() {
         // The first record leaves 0 to 40 bytes, so that the second is split at each of its fields.
         for left in 0..40 {

@@ -184,6 +184,15 @@ impl BatchHeader {
         self.base_offset
             .saturating_add(self.last_offset_delta as i64)
     }
+
+    /// Sequence number of the last record the batch was made of; -1 for none. After the highest comes zero.
+    pub const fn last_sequence(&self) -> i32 {
+        if self.base_sequence < 0 {
+            return -1;
+        }
+        // Neither is negative: a header with a negative delta is not read.
+        self.base_sequence.wrapping_add(self.last_offset_delta) & i32::MAX
+    }
 }
 
 impl Compression {

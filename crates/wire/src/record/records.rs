@@ -205,6 +205,7 @@ impl ExactSizeIterator for HeaderIter<'_> {}
 impl std::iter::FusedIterator for HeaderIter<'_> {}
 
 /// A record as it is in the bytes.
+#[derive(Debug, PartialEq)]
 struct RawRecord<'a> {
     timestamp_delta: i64,
     offset_delta: i32,
@@ -246,14 +247,15 @@ impl<'a> RawRecord<'a> {
         let (value_len, at) = varint::short(record, at)?;
         let (value, at) = usual_field(record, value_len, at)?;
         let (header_count, at) = varint::short(record, at)?;
-        let headers = record.get(at..)?;
+        let (header_count, headers) = (usual_len(header_count)?, record.get(at..)?);
+        // Only now: who goes the other way begins where this one began.
         *bytes = rest;
         Some(Self {
             timestamp_delta: i64::from(varint::unzigzag_32(timestamp_delta)),
             offset_delta: varint::unzigzag_32(offset_delta),
             key,
             value,
-            header_count: usual_len(header_count)?,
+            header_count,
             headers,
         })
     }
@@ -384,4 +386,109 @@ fn take_nullable<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>, DecodeErr
         .ok_or(DecodeErrorKind::Truncated)?;
     *bytes = rest;
     Ok(Some(taken))
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+    use crate::record::{BatchBuilder, HeaderFields, RecordFields};
+
+    /// Lengths about which an integer gets longer, and those between.
+    fn some_len(random: &mut Rng) -> usize {
+        const LENGTHS: [usize; 8] = [0, 1, 62, 63, 64, 65, 8_191, 8_192];
+        match random.u8(..4) {
+            0 => LENGTHS[random.usize(..LENGTHS.len())],
+            _ => random.usize(..200),
+        }
+    }
+
+    fn records(random: &mut Rng) -> Vec<u8> {
+        static BYTES: [u8; 8_192] = [0x81; 8_192];
+        let mut builder = BatchBuilder::new();
+        for _ in 0..random.usize(1..5) {
+            let mut field = || (random.u8(..4) > 0).then(|| &BYTES[..some_len(random)]);
+            let (key, value, header) = (field(), field(), field());
+            let header = HeaderFields {
+                key: b"h",
+                value: header,
+            };
+            let timestamp = 1 << random.u32(..62);
+            let count = random.usize(..3);
+            builder.append(&RecordFields {
+                timestamp,
+                key,
+                value,
+                headers: &[header; 2][..count],
+            });
+        }
+        builder.finish().into_parts().concat()
+    }
+
+    /// Walks over `bytes` by both ways and returns how many records and headers the quick one has taken. What it takes the other must
+    /// take, too, and where it takes none it must not have moved.
+    fn walk(bytes: &[u8]) -> usize {
+        let mut quick_taken = 0;
+        let mut rest = bytes;
+        loop {
+            let (mut quick, mut any) = (rest, rest);
+            let by_any = RawRecord::take_any(&mut any);
+            match RawRecord::take_usual(&mut quick) {
+                Some(record) => {
+                    assert_eq!(Ok(record), by_any);
+                    assert_eq!(quick, any);
+                    quick_taken += 1;
+                }
+                None => assert_eq!(quick, rest),
+            }
+            let Ok(record) = by_any else {
+                return quick_taken;
+            };
+            quick_taken += walk_headers(record.headers);
+            rest = any;
+        }
+    }
+
+    fn walk_headers(mut rest: &[u8]) -> usize {
+        let mut quick_taken = 0;
+        loop {
+            let (mut quick, mut any) = (rest, rest);
+            let by_any = take_any_header(&mut any);
+            match take_usual_header(&mut quick) {
+                Some(header) => {
+                    assert_eq!(Ok(header), by_any);
+                    assert_eq!(quick, any);
+                    quick_taken += 1;
+                }
+                None => assert_eq!(quick, rest),
+            }
+            if by_any.is_err() {
+                return quick_taken;
+            }
+            rest = any;
+        }
+    }
+
+    #[test]
+    fn the_quick_way_takes_nothing_but_what_the_other_takes_and_takes_the_same() {
+        let mut random = Rng::with_seed(21);
+        let mut quick_taken = 0;
+        for _ in 0..400 {
+            let bytes = records(&mut random);
+            quick_taken += walk(&bytes);
+            for _ in 0..40 {
+                let mut damaged = bytes.clone();
+                for _ in 0..random.usize(1..4) {
+                    // Most integers stand at the front.
+                    let end = if random.bool() { 24 } else { damaged.len() };
+                    let at = random.usize(..end.min(damaged.len()));
+                    damaged[at] = random.u8(..);
+                }
+                damaged.truncate(random.usize(..=damaged.len()));
+                quick_taken += walk(&damaged);
+            }
+        }
+        assert!(quick_taken > 10_000, "{quick_taken}");
+    }
 }

@@ -118,3 +118,87 @@ fn control_batches_of_other_kinds_or_none_are_told_apart() {
     let odd = only(patched(&small(), &[(21, &[0, 0x30])]));
     assert_eq!(kind(odd.control()), DecodeErrorKind::Truncated);
 }
+
+#[test]
+fn of_several_markers_in_a_control_batch_the_first_counts() {
+    // As it does for Kafka's own clients, which look at no other.
+    let commit = control_batch(ControlKind::Commit, 1, 0, 7, 0, 0);
+    let abort = control_batch(ControlKind::Abort, 1, 0, 8, 0, 0);
+    let mut markers = commit[HEADER_LEN..].to_vec();
+    // The second one's offset delta is 1.
+    markers.extend_from_slice(&abort[HEADER_LEN..]);
+    markers[commit.len() - HEADER_LEN + 3] = 2;
+    let both = only(patched(&around(&markers, 2, 1), &[(21, &[0, 0x30])]));
+    let commit = ControlRecord::Commit {
+        coordinator_epoch: 7,
+    };
+    assert_eq!(both.control(), Ok(Some(commit)));
+    assert_eq!(both.into_records().expect("well formed").len(), 2);
+}
+
+#[test]
+fn markers_of_later_versions_are_understood_and_those_too_short_are_not() {
+    let marker = control_batch(ControlKind::Abort, 1, 0, 9, 0, 0);
+    let key_at = HEADER_LEN + 5;
+    let later = only(patched(&marker, &[(key_at, &5_i16.to_be_bytes())]));
+    let abort = ControlRecord::Abort {
+        coordinator_epoch: 9,
+    };
+    assert_eq!(later.control(), Ok(Some(abort)));
+    // A key and a value of nothing.
+    let short = only(patched(
+        &around(&[12, 0, 0, 0, 0, 0, 0], 1, 0),
+        &[(21, &[0, 0x20])],
+    ));
+    assert_eq!(kind(short.control()), DecodeErrorKind::Truncated);
+}
+
+#[test]
+fn sequences_go_on_at_zero_after_the_highest() {
+    let stamped = |base_sequence| {
+        let stamp = Stamp {
+            base_sequence,
+            ..STAMP
+        };
+        let bytes = seal(&[record(1), record(2), record(3)]).stamp(&stamp);
+        *only(bytes.to_bytes()).header()
+    };
+    assert_eq!(stamped(12).last_sequence(), 14);
+    assert_eq!(stamped(i32::MAX - 2).last_sequence(), i32::MAX);
+    assert_eq!(stamped(i32::MAX - 1).last_sequence(), 0);
+    assert_eq!(stamped(i32::MAX).last_sequence(), 1);
+    assert_eq!(stamped(i32::MAX).base_sequence, i32::MAX);
+    assert_eq!(stamped(-1).last_sequence(), -1);
+}
+
+fn record(timestamp: i64) -> Owned {
+    Owned {
+        timestamp,
+        key: None,
+        value: None,
+        headers: Vec::new(),
+    }
+}
+
+#[test]
+fn a_last_offset_that_the_records_do_not_reach_is_where_the_batch_ends() {
+    // Compaction has removed the last records: of offsets 0 to 9, three are left.
+    let batch = patched(&small(), &[(23, &9_i32.to_be_bytes())]);
+    let view = only(batch);
+    assert_eq!((view.header().record_count, view.next_offset()), (3, 10));
+    let records = view.into_records().expect("well formed");
+    assert_eq!((records.len(), records.next_offset()), (3, 10));
+}
+
+#[test]
+fn a_header_is_viewed_without_a_look_at_the_records() {
+    // They are noise, and their checksum is wrong.
+    let mut bytes = BytesMut::from(&small()[..]);
+    let records = &mut bytes[HEADER_LEN..];
+    records.fill(0xff);
+    let view = only(bytes.freeze());
+    assert_eq!(view.header().record_count, 3);
+    assert_eq!((view.last_offset(), view.next_offset()), (2, 3));
+    assert!(view.is_transactional() && !view.is_control());
+    assert!(view.verify_crc().is_err() && view.into_records().is_err());
+}
