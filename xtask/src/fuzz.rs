@@ -64,7 +64,8 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
 
 /// The folder of the fuzz targets.
 fn fuzz() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz")
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    root.unwrap_or_else(|| Path::new(".")).join("fuzz")
 }
 
 /// Every target there is: a file each.

@@ -103,12 +103,13 @@ fn records(mut input: Input<'_>) {
     }
     let mut compressor = Compressor::default();
     let sealed = build(&records, codec, &mut compressor);
-    // The contexts have seen something by now.
-    let again = build(&records, codec, &mut compressor);
     let bytes = sealed.stamp(&stamp).to_bytes();
-    assert_eq!(bytes, again.stamp(&stamp).to_bytes(), "the same again");
     assert_eq!(bytes.len(), sealed.wire_len());
     check(&bytes, &records, &stamp, sealed.compression());
+    // The contexts have seen something by now. They may compress otherwise for that, LZ4's table does, but not wrongly.
+    let again = build(&records, codec, &mut compressor);
+    let bytes = again.stamp(&stamp).to_bytes();
+    check(&bytes, &records, &stamp, again.compression());
     let packed = [Compression::None, codec.compression()];
     assert!(packed.contains(&sealed.compression()));
     let Some((first, second)) = sealed.split() else {
