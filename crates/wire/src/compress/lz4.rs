@@ -21,6 +21,9 @@ const BEST_RATIO: usize = 255;
 /// the room would be zeroed for nothing.
 const FILLING_RATIO: usize = 4;
 
+/// How many times its bytes a block usually becomes at most.
+const USUAL_RATIO: usize = 8;
+
 mod flags {
     pub(super) const VERSION: u8 = 0b1100_0000;
     pub(super) const VERSION_1: u8 = 0b0100_0000;
@@ -82,7 +85,7 @@ fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
 pub(super) fn decompress(input: &[u8], block: &mut Scratch, out: &mut Output) -> Result<(), Fault> {
     let mut rest = input;
     let header = Header::take(&mut rest)?;
-    out.expect(header.content_len_max(rest), input.len());
+    out.expect(header.content_len(rest), input.len());
     loop {
         let length = u32::from_le_bytes(take(&mut rest)?);
         let len = (length & !NOT_COMPRESSED) as usize;
@@ -104,14 +107,18 @@ pub(super) fn decompress(input: &[u8], block: &mut Scratch, out: &mut Output) ->
             out.extend(body)?;
             continue;
         }
-        let room = header.block_len_max.min(len.saturating_mul(BEST_RATIO));
-        if room / FILLING_RATIO <= len {
-            out.append_block(room, |room| decompress_block(body, room))?;
-        } else {
-            let room = block.room(room);
-            let len = decompress_block(body, room)?;
-            out.extend(&room[..len])?;
+        let most = header.block_len_max.min(len.saturating_mul(BEST_RATIO));
+        if most / FILLING_RATIO <= len {
+            out.append_block(most, |room| decompress_block(body, room))?;
+            continue;
         }
+        // Some writers say that blocks may have 4 MiB, and then write small ones.
+        let usual = most.min(len * USUAL_RATIO);
+        let written = match decompress_block(body, block.room(usual)) {
+            Err(_) if usual < most => decompress_block(body, block.room(most))?,
+            written => written?,
+        };
+        out.extend(block.filled(written).unwrap_or_default())?;
     }
     if header.content_checksum {
         take::<4>(&mut rest)?;
@@ -169,23 +176,24 @@ impl Header {
         })
     }
 
-    /// The most that the blocks in `rest` can become, and what they do become if all but the last are full. Says nothing about whether they
-    /// are valid.
-    fn content_len_max(&self, mut rest: &[u8]) -> usize {
-        let mut sum = 0_usize;
+    /// What the blocks in `rest` become most likely: nothing if there is only one, which is not known until it is decompressed, and else as
+    /// many bytes as they have room for.
+    fn content_len(&self, mut rest: &[u8]) -> usize {
+        let (mut sum, mut blocks) = (0_usize, 0);
         while let Ok(length) = take(&mut rest).map(u32::from_le_bytes) {
             let len = (length & !NOT_COMPRESSED) as usize;
             let skipped = len + if self.block_checksums { 4 } else { 0 };
             sum = sum.saturating_add(match length & NOT_COMPRESSED {
-                0 => self.block_len_max.min(len.saturating_mul(BEST_RATIO)),
+                0 => self.block_len_max.min(len.saturating_mul(USUAL_RATIO)),
                 _ => len,
             });
             match rest.get(skipped..) {
                 Some(after) if len > 0 => rest = after,
                 _ => break,
             }
+            blocks += 1;
         }
-        sum
+        if blocks > 1 { sum } else { 0 }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Batches that other clients wrote are read to the last record.
 
 use bytes::Bytes;
+use milena_wire::DecodeErrorKind;
+use milena_wire::compress::Decompressor;
 use milena_wire::record::{BatchView, Compression, batches};
 
 use crate::support::{body, hex};
@@ -135,4 +137,19 @@ fn snappy_is_there_in_both_forms() {
         body(&other.expect("there").view()).starts_with(b"\x82SNAPPY\0")
     };
     assert!(framed("java") && !framed("librdkafka") && !framed("franz-go"));
+}
+
+#[test]
+fn a_limit_that_other_clients_batches_exceed_is_told_from_damage() {
+    for other in others() {
+        // The bytes of all records, before they were compressed.
+        let len = if other.few { 996 } else { 140_273 };
+        let at = |max| other.view().into_records_with(&mut Decompressor::new(max));
+        assert!(at(len).is_ok(), "{}", other.name);
+        for max in [0, 1, len / 3, len / 2, len - 1] {
+            let kind = at(max).expect_err("beyond").kind;
+            let expected = DecodeErrorKind::DecompressedTooLong { max };
+            assert_eq!(kind, expected, "{}", other.name);
+        }
+    }
 }

@@ -2,12 +2,12 @@
 
 use zstd_safe::{CCtx, CParameter, DCtx, get_error_name};
 
-use super::frames;
-use crate::compress::output::Output;
 use crate::compress::scratch::Scratch;
 use crate::compress::{Fault, Records};
 
 const NO_MEMORY: Fault = Fault::Damaged("no memory for the decoder");
+/// What the decoder wants to be there beyond the last byte.
+pub(super) const SLACK: usize = 0;
 /// How the library calls a result that does not fit.
 const TOO_SMALL: &str = "Destination buffer is too small";
 
@@ -18,7 +18,7 @@ pub(in crate::compress) struct Encoder {
 }
 
 /// Decompresses, with tables that are used again.
-pub(in crate::compress) struct Decoder {
+pub(super) struct Decoder {
     context: Option<DCtx<'static>>,
 }
 
@@ -50,32 +50,26 @@ impl Encoder {
 }
 
 impl Decoder {
-    pub(in crate::compress) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { context: None }
     }
 
-    /// Reads frames until the bytes end.
-    pub(in crate::compress) fn decompress(
+    /// Appends what the frames of `input` become, to bytes with room for `limit` of them: that is all it may be.
+    pub(super) fn decompress(
         &mut self,
         input: &[u8],
-        out: &mut Output,
+        bytes: &mut Vec<u8>,
+        limit: usize,
     ) -> Result<(), Fault> {
-        let content_len_max = frames::content_len_max(input)?;
-        let left = out.left();
         let context = match &mut self.context {
             Some(context) => context,
             none => none.insert(DCtx::try_create().ok_or(NO_MEMORY)?),
         };
-        // The library writes into one piece of memory of a known size. It is backed only as far as it is written to.
-        let decompressed = out.append_within(content_len_max.min(left), |bytes| {
-            context.decompress(bytes, input)
-        })?;
-        match decompressed {
+        debug_assert!(bytes.is_empty() && bytes.capacity() >= limit);
+        match context.decompress(bytes, input) {
             Ok(_) => Ok(()),
-            Err(code) if content_len_max > left && get_error_name(code) == TOO_SMALL => {
-                Err(Fault::TooLong)
-            }
-            Err(_) => Err(Fault::Damaged("frame does not decompress")),
+            Err(code) if get_error_name(code) == TOO_SMALL => Err(Fault::TooLong),
+            Err(_) => Err(super::FRAME),
         }
     }
 }

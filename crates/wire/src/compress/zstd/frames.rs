@@ -13,29 +13,42 @@ const CHECKSUM_LEN: usize = 4;
 
 const ENDS: Fault = Fault::Damaged("the bytes end within a frame");
 
-/// Walks over the frames of `input` by their headers and those of their blocks: the most bytes that they can become. Exact for frames that
-/// say their size, and at most one block too many for those that do not and whose blocks are full.
+/// What frames become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    /// The most bytes that it can be.
+    pub(super) max: usize,
+    /// Whether all frames say their size. Of those that do not, and whose blocks are full, `max` is at most one block too many.
+    pub(super) is_exact: bool,
+}
+
+/// Walks over the frames of `input` by their headers and those of their blocks.
 ///
 /// Frames that are cut off, want a dictionary, look too far back or say a size that their blocks cannot have, are errors.
-pub(super) fn content_len_max(input: &[u8]) -> Result<usize, Fault> {
+pub(super) fn size(input: &[u8]) -> Result<Size, Fault> {
     let mut rest = input;
-    let mut sum = 0_usize;
+    let mut size = Size {
+        max: 0,
+        is_exact: true,
+    };
     while !rest.is_empty() {
         let magic = u32::from_le_bytes(take(&mut rest)?);
         if magic & !0xf == SKIPPABLE_MAGIC {
             let len = u32::from_le_bytes(take(&mut rest)?);
             rest = rest.get(len as usize..).ok_or(ENDS)?;
         } else if magic == MAGIC {
-            sum = sum.saturating_add(take_frame(&mut rest)?);
+            let frame = take_frame(&mut rest)?;
+            size.max = size.max.saturating_add(frame.max);
+            size.is_exact &= frame.is_exact;
         } else {
             return Err(Fault::Damaged("no zstd frame"));
         }
     }
-    Ok(sum)
+    Ok(size)
 }
 
 /// A frame after its magic.
-fn take_frame(rest: &mut &[u8]) -> Result<usize, Fault> {
+fn take_frame(rest: &mut &[u8]) -> Result<Size, Fault> {
     let [descriptor] = take(rest)?;
     let single_segment = descriptor & 0x20 != 0;
     if descriptor & 0x08 != 0 {
@@ -68,11 +81,12 @@ fn take_frame(rest: &mut &[u8]) -> Result<usize, Fault> {
     if descriptor & 0x04 != 0 {
         take::<CHECKSUM_LEN>(rest)?;
     }
-    match content_len.map(usize::try_from) {
-        None => Ok(blocks_len_max),
-        Some(Ok(len)) if len <= blocks_len_max => Ok(len),
-        Some(_) => Err(Fault::Damaged("claims more than its blocks can become")),
-    }
+    let (max, is_exact) = match content_len.map(usize::try_from) {
+        None => (blocks_len_max, false),
+        Some(Ok(len)) if len <= blocks_len_max => (len, true),
+        Some(_) => return Err(Fault::Damaged("claims more than its blocks can become")),
+    };
+    Ok(Size { max, is_exact })
 }
 
 fn take_blocks(rest: &mut &[u8]) -> Result<usize, Fault> {
