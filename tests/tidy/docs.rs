@@ -116,7 +116,8 @@ fn every_message_has_a_vector() {
         let Some(name) = name.and_then(|name| name.strip_suffix(".rs")) else {
             continue;
         };
-        if name == "mod" || name.contains('/') {
+        // Files of no API, or with schemas that are parts of several, are looked after by the vectors' own test.
+        if !file.text.contains("#[message(key") {
             continue;
         }
         messages += 1;

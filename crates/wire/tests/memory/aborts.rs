@@ -47,74 +47,60 @@ type Input = (
 );
 
 fn inputs() -> Vec<Input> {
-    let plain = |count: i32| [&[0; 4][..], &count.to_be_bytes()].concat();
-    // No throttling, then the brokers as a compact list.
-    let compact = |count: &[u8]| [&[0; 4][..], count].concat();
-    let overflowing = with_base_timestamp(batch(0, 1, &[12, 0, 2, 0, 1, 1, 0]), i64::MAX);
+    let mut inputs = batches_that_lie();
+    inputs.extend(messages_that_lie());
+    inputs
+}
+
+fn batches_that_lie() -> Vec<Input> {
     let records = "records, the batch holds other";
     let headers = "headers at byte 61: the bytes end here";
     let block = "the bytes end within a block";
-    let brokers = "elements announced, 0 bytes left";
+    let in_a_second = batch(0, 1, &[12, 0, 2, 0, 1, 1, 0]);
+    let too_late = with_base_timestamp(in_a_second, i64::MAX);
+    let of_4_gib = batch(2, 1, &xerial([0xff, 0xff, 0xff, 0xf0]));
+    let input = |name, error, bytes| -> Input { (name, error, bytes, read_batch) };
     vec![
         // F3, and the same below what the machine would hand out without looking.
-        (
+        input(
             "2^31 - 1 records in 61 bytes",
             records,
             batch(0, i32::MAX, &[]),
-            read_batch,
         ),
-        (
-            "50 million records",
-            records,
-            batch(0, 50_000_000, &[]),
-            read_batch,
-        ),
-        (
-            "-1 records",
-            "counts -1 records",
-            batch(0, -1, &[]),
-            read_batch,
-        ),
+        input("50 million records", records, batch(0, 50_000_000, &[])),
+        input("-1 records", "counts -1 records", batch(0, -1, &[])),
         // F13.
-        (
+        input(
             "2^31 - 1 headers",
             headers,
             one_record_with_headers(u32::MAX - 1),
-            read_batch,
         ),
-        (
+        input(
             "10 million headers",
             headers,
             one_record_with_headers(20_000_000),
-            read_batch,
         ),
-        (
+        input(
             "-1 headers",
             "negative length -1",
             one_record_with_headers(1),
-            read_batch,
         ),
         // F14.
-        (
-            "a time beyond 64 bits",
-            "timestamp overflows",
-            overflowing,
-            read_batch,
-        ),
+        input("a time beyond 64 bits", "timestamp overflows", too_late),
         // F15: xerial's block says 4 GiB; and less than nothing.
-        (
-            "a block of 4 GiB",
-            block,
-            batch(2, 1, &xerial([0xff, 0xff, 0xff, 0xf0])),
-            read_batch,
-        ),
-        (
-            "a block of -1",
-            block,
-            batch(2, 1, &xerial([0xff; 4])),
-            read_batch,
-        ),
-        // W8.
+        input("a block of 4 GiB", block, of_4_gib),
+        input("a block of -1", block, batch(2, 1, &xerial([0xff; 4]))),
+    ]
+}
+
+/// W8, and a frame that ends within its header.
+fn messages_that_lie() -> Vec<Input> {
+    let plain = |count: i32| [&[0; 4][..], &count.to_be_bytes()].concat();
+    // No throttling, then the brokers as a compact list.
+    let compact = [&[0; 4][..], &[0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
+    let brokers = "elements announced, 0 bytes left";
+    let two_bytes = "api_version at byte 2: the bytes end here";
+    vec![
         ("2^31 - 1 brokers", brokers, plain(i32::MAX), |bytes| {
             read_metadata(bytes, 4)
         }),
@@ -124,18 +110,12 @@ fn inputs() -> Vec<Input> {
             plain(100_000_000),
             |bytes| read_metadata(bytes, 4),
         ),
-        (
-            "2^32 - 2 brokers",
-            brokers,
-            compact(&[0xff, 0xff, 0xff, 0xff, 0x0f]),
-            |bytes| read_metadata(bytes, 12),
-        ),
-        (
-            "a header of two bytes",
-            "api_version at byte 2",
-            vec![0, 3],
-            |bytes| decode_any_request(bytes).map(|_| ()),
-        ),
+        ("2^32 - 2 brokers", brokers, compact, |bytes| {
+            read_metadata(bytes, 12)
+        }),
+        ("a header of two bytes", two_bytes, vec![0, 3], |bytes| {
+            decode_any_request(bytes).map(|_| ())
+        }),
     ]
 }
 

@@ -81,6 +81,32 @@ fn a_lie_about_any_length_or_count_is_refused_where_it_stands() {
     assert!(told > 20_000, "{told}");
 }
 
+/// W8, to the item: a list that the bytes left could just hold is read until they end, one more is not begun.
+#[test]
+fn a_list_of_one_item_more_than_the_bytes_left_can_hold_is_refused() {
+    let mut refused = 0;
+    for (message, version) in every_version() {
+        let encoded = sample_bytes(message, version, 50);
+        for mark in &encoded.marks {
+            let Some(of) = &mark.of else { continue };
+            let room = encoded.bytes.len() - mark.at.end;
+            let most = room / model().bytes_min(of, version, mark.compact);
+            let count = u32::try_from(most + 1).expect("short");
+            let mut bytes = encoded.bytes.clone();
+            bytes.splice(mark.at.clone(), mark.say(count));
+            let error = read(message, version, &Bytes::from(bytes)).expect_err("a lie");
+            let too_large = DecodeErrorKind::CountTooLarge { count, room };
+            assert_eq!(
+                (error.kind, error.field),
+                (too_large, &*mark.field),
+                "{error}"
+            );
+            refused += 1;
+        }
+    }
+    assert!(refused > 1_000, "{refused}");
+}
+
 /// W9: a byte that UTF-8 has not, at either end of any string.
 #[test]
 fn strings_that_are_not_utf_8_are_refused() {
