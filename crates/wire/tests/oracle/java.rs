@@ -58,11 +58,20 @@ impl Java {
 
     /// All schemas, as they lie in the jar.
     pub(crate) fn schemas(&self) -> Vec<String> {
-        let output = self.command("schemas").output().expect("java starts");
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).expect("schemas are UTF-8");
+        let text = self.print("schemas");
         let schemas = text.split_terminator('\0').map(str::to_owned);
         schemas.collect()
+    }
+
+    /// Lines of an error code and its name.
+    pub(crate) fn errors(&self) -> String {
+        self.print("errors")
+    }
+
+    fn print(&self, what: &str) -> String {
+        let output = self.command(what).output().expect("java starts");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("Java writes UTF-8")
     }
 
     /// The program, waiting for questions on its standard input.

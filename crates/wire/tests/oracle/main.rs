@@ -6,6 +6,7 @@ mod support;
 mod coverage;
 mod declared;
 mod defaults;
+mod errors;
 mod headers;
 mod java;
 mod later;

@@ -12,13 +12,14 @@ import org.apache.kafka.common.message.ResponseHeaderData;
 import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.ApiMessage;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 
 /**
- * Kafka's own opinion on a message's bytes. {@code schemas} prints the schemas of the jar; {@code answer} reads questions from
- * standard input until it ends, and writes one answer each to standard output, in order. Numbers are big-endian, texts and bytes
- * have their length as 32 bits in front.
+ * Kafka's own opinion on a message's bytes. {@code schemas} prints the schemas of the jar, {@code errors} the error codes with their
+ * names; {@code answer} reads questions from standard input until it ends, and writes one answer each to standard output, in order.
+ * Numbers are big-endian, texts and bytes have their length as 32 bits in front.
  *
  * <pre>
  * question: 0 message  name:text read_version:i16 count:u8 write_versions:i16.. bytes
@@ -40,9 +41,17 @@ public final class Oracle {
         try (DataOutputStream out = new DataOutputStream(new BufferedOutputStream(System.out, 1 << 16))) {
             if (arguments[0].equals("schemas")) {
                 Schemas.print(out);
+            } else if (arguments[0].equals("errors")) {
+                printErrors(out);
             } else {
                 answer(new DataInputStream(new BufferedInputStream(System.in, 1 << 16)), out);
             }
+        }
+    }
+
+    private static void printErrors(DataOutputStream out) throws IOException {
+        for (Errors error : Errors.values()) {
+            out.write((error.code() + " " + error + "\n").getBytes(StandardCharsets.UTF_8));
         }
     }
 
