@@ -9,6 +9,9 @@
 //! Every operation has an error type of its own, which says what the caller can do ([`Advice`]); a [`DeliveryError`] also says
 //! whether the record may be in the log. Every wait for a broker has a deadline; only waiting for records to read has none.
 //!
+//! Records are compressed and read by gzip, snappy, lz4 and zstd, each a cargo feature of that name, all on by default and pure
+//! Rust. The feature `zstd-c` takes C's zstd instead: all of its levels, and about twice the speed of compression.
+//!
 //! The engine runs on a thread of its own, with its own timers: a busy application runtime does not stop deadlines. The
 //! futures here need no particular runtime.
 #![cfg_attr(doctest, doc = include_str!("../../../README.md"))]

@@ -12,8 +12,8 @@ use crate::{AbortedTransactions, Cursor, FetchError, Visibility};
 
 /// What is reserved for the records of a byte that was fetched compressed, before it is known what becomes of it.
 const EXPANSION: usize = 8;
-/// The least that is reserved.
-const ALLOWANCE_MIN: usize = 1 << 20;
+/// The least that is reserved, and so the most that a few bytes can become before their job counts as a long one.
+const ALLOWANCE_MIN: usize = 256 * 1024;
 /// How many times more is reserved for a batch that did not fit. It is decompressed once more from the start, so steps are large: at worst
 /// the failed attempts take a third of the time of the one that succeeds.
 const ALLOWANCE_GROWTH: usize = 4;
@@ -37,6 +37,8 @@ pub struct DecodeJob {
     compression: Compression,
     /// What is reserved for decompressed records: the job makes no more, and leaves a rest instead.
     pub(crate) allowance: usize,
+    /// What its first batch needs at least, which did not fit what was reserved before.
+    wanted: usize,
     /// What the records of one batch may have.
     decompressed_bytes_max: usize,
 }
@@ -110,13 +112,15 @@ impl DecodeJob {
             start: cursor.position,
             compression: Compression::None,
             allowance: 0,
+            wanted: 0,
             decompressed_bytes_max,
         }
         .with_allowance(0)
     }
 
-    /// Asks for the memory that it will need, at least `least` if anything is to be decompressed.
-    fn with_allowance(mut self, least: usize) -> Self {
+    /// Asks for the memory that it will need, at least `wanted` if anything is to be decompressed.
+    fn with_allowance(mut self, wanted: usize) -> Self {
+        self.wanted = wanted;
         self.compression = match batches(self.records.clone()).next() {
             Some(Ok(first)) => first.compression(),
             _ => Compression::None,
@@ -125,7 +129,7 @@ impl DecodeJob {
             Compression::None => 0,
             _ => (self.records.len().saturating_mul(EXPANSION))
                 .max(ALLOWANCE_MIN)
-                .max(least)
+                .max(wanted)
                 .min(self.decompressed_bytes_max),
         };
         self
@@ -137,10 +141,11 @@ impl DecodeJob {
         &self.tp
     }
 
-    /// How many bytes it goes through.
+    /// How many bytes it goes through, as they came. A batch that is known to become much counts for more: a few bytes can keep a
+    /// thread busy for long.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.records.len()
+    pub fn bytes(&self) -> usize {
+        self.records.len().max(self.wanted / EXPANSION)
     }
 
     /// How the first of its batches is compressed.
