@@ -34,7 +34,7 @@ pub(crate) struct BaselineArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     records_100: Option<u64>,
 
-    /// How many records of 1 KiB [default: 1000000, with --short 50000]
+    /// How many records of 1 KiB [default: 1000000, with --short 200000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     records_1k: Option<u64>,
 
@@ -117,7 +117,7 @@ impl BaselineArgs {
     }
 
     pub(crate) fn records_1k(&self) -> u64 {
-        self.count(self.records_1k, 1_000_000, 50_000)
+        self.count(self.records_1k, 1_000_000, 200_000)
     }
 
     pub(crate) fn transactions(&self) -> u64 {
