@@ -1,114 +1,268 @@
 //! From what a machine has found to what everybody clones.
 
+use std::collections::{BTreeSet, BinaryHeap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Target, campaign, files, fuzz};
 use crate::failure::{Context, Failure, Result};
 
-/// What the inputs of a target may have in all; `cargo test` holds the bound on all of them together, 400 KiB.
-const CORPUS_BYTES_MAX: u64 = 30 * 1024;
+/// What the inputs of a target may be in all; `cargo test` holds the bound on all of them together, 400 KiB.
+const BOUNDS: Bounds = Bounds {
+    inputs: 100,
+    bytes: 30 * 1024,
+};
 /// Inputs that once broke a target begin with this, and stay.
 const FOUND: &str = "found-";
 const PATIENCE: Duration = Duration::from_secs(1800);
 
-/// Chooses the fewest inputs that reach what all known ones reach, and keeps the smallest of these that fit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bounds {
+    inputs: usize,
+    bytes: u64,
+}
+
+/// An input and what it reaches.
+#[derive(Clone, Debug, PartialEq)]
+struct Input {
+    path: PathBuf,
+    len: u64,
+    /// libFuzzer's numbers for branches and comparisons.
+    reaches: Vec<u32>,
+}
+
+/// Chooses those of all known inputs that together reach the most, and puts them in place of what is checked in.
 pub(super) fn minimise(targets: &[Target]) -> Result<()> {
     println!("\n{:<16} {:>6} {:>8}", "corpus", "inputs", "bytes");
     for target in targets {
-        let (inputs, bytes) = one(target)?;
-        println!("{:<16} {inputs:>6} {bytes:>8}", target.name);
+        let left = one(target)?;
+        println!("{:<16} {:>6} {:>8}", target.name, left.inputs, left.bytes);
     }
     println!("in {}", fuzz().join("corpus").display());
     Ok(())
 }
 
-/// How many inputs, of how many bytes, are left.
-fn one(target: &Target) -> Result<(usize, u64)> {
+fn one(target: &Target) -> Result<Bounds> {
+    let inputs = known(target)?;
+    let mut kept = Bounds {
+        inputs: 0,
+        bytes: 0,
+    };
+    for path in files(&target.corpus)?
+        .iter()
+        .filter(|path| is_finding(path))
+    {
+        kept.inputs += 1;
+        kept.bytes += path
+            .metadata()
+            .context(|| path.display().to_string())?
+            .len();
+    }
+    let chosen = choose(inputs, kept, BOUNDS);
+    // Read before anything is removed: what is chosen may lie there.
+    let mut contents = Vec::new();
+    for input in &chosen {
+        let content = fs::read(&input.path).context(|| input.path.display().to_string())?;
+        contents.push((input.path.file_name().unwrap_or_default(), content));
+    }
+    for path in files(&target.corpus)? {
+        if !is_finding(&path) {
+            fs::remove_file(&path).context(|| path.display().to_string())?;
+        }
+    }
+    for (name, content) in contents {
+        let path = target.corpus.join(name);
+        fs::write(&path, content).context(|| path.display().to_string())?;
+    }
+    Ok(Bounds {
+        inputs: kept.inputs + chosen.len(),
+        bytes: kept.bytes + chosen.iter().map(|input| input.len).sum::<u64>(),
+    })
+}
+
+fn is_finding(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    name.is_some_and(|name| name.starts_with(FOUND))
+}
+
+/// Every input that is checked in or in the scratch corpus, and what it reaches: libFuzzer writes that down when it merges.
+fn known(target: &Target) -> Result<Vec<Input>> {
     let merged = target.scratch.with_extension("merged");
-    if merged.exists() {
-        fs::remove_dir_all(&merged).context(|| merged.display().to_string())?;
+    let control = target.scratch.with_extension("control");
+    for path in [&merged, &control] {
+        // Left by a run that was cut off, or not there at all.
+        let _ = fs::remove_dir_all(path);
+        let _ = fs::remove_file(path);
     }
     fs::create_dir_all(&merged).context(|| merged.display().to_string())?;
     let mut child = campaign::program(target)?
         .args(["-set_cover_merge=1", "-use_counters=0"])
+        .arg(format!("-merge_control_file={}", control.display()))
         .args([&merged, &target.corpus, &target.scratch])
         .spawn()
         .context(|| format!("{} could not be started", target.program.display()))?;
-    if !campaign::wait(&mut child, PATIENCE)? {
+    let merges = campaign::wait(&mut child, PATIENCE)?;
+    let text = fs::read_to_string(&control).context(|| control.display().to_string());
+    let _ = fs::remove_dir_all(&merged);
+    let _ = fs::remove_file(&control);
+    if !merges {
         return Err(Failure::new(format!(
             "{}: its corpus cannot be merged, see {}",
             target.name,
             target.log.display()
         )));
     }
-    let left = replace(&merged, &target.corpus)?;
-    fs::remove_dir_all(&merged).context(|| merged.display().to_string())?;
-    Ok(left)
+    let inputs = parse(&text?);
+    // An input of no bytes is tried without a file, and one that is checked in for good need not be chosen.
+    let inputs = inputs.into_iter().filter(|input| {
+        let fits = (1..campaign::INPUT_BYTES_MAX as u64).contains(&input.len);
+        fits && !is_finding(&input.path)
+    });
+    Ok(inputs.collect())
 }
 
-/// Puts what fits of `merged` in place of what is in `corpus`.
-fn replace(merged: &Path, corpus: &Path) -> Result<(usize, u64)> {
-    let (mut inputs, mut bytes) = (0, 0);
-    for path in files(corpus)? {
-        let name = path.file_name().map(|name| name.to_string_lossy());
-        if name.is_some_and(|name| name.starts_with(FOUND)) {
-            (inputs, bytes) = (inputs + 1, bytes + len(&path)?);
-        } else {
-            fs::remove_file(&path).context(|| path.display().to_string())?;
+/// Reads libFuzzer's control file: how many inputs, how many of these are in the first folder, their paths, then `STARTED 0 123` (input and
+/// length) and `FT 0 7 9` (input and what it reaches) for each.
+fn parse(text: &str) -> Vec<Input> {
+    let mut lines = text.lines();
+    let count = lines.next().and_then(|line| line.parse().ok());
+    lines.next();
+    let paths = lines.by_ref().take(count.unwrap_or_default());
+    let mut inputs: Vec<Input> = paths
+        .map(|path| Input {
+            path: path.into(),
+            len: 0,
+            reaches: Vec::new(),
+        })
+        .collect();
+    for line in lines {
+        let mut words = line.split_whitespace();
+        let kind = words.next();
+        let index = words.next().and_then(|word| word.parse::<usize>().ok());
+        let Some(input) = index.and_then(|index| inputs.get_mut(index)) else {
+            continue;
+        };
+        match kind {
+            Some("STARTED") => {
+                input.len = words
+                    .next()
+                    .and_then(|word| word.parse().ok())
+                    .unwrap_or_default()
+            }
+            Some("FT") => input.reaches = words.filter_map(|word| word.parse().ok()).collect(),
+            _ => {}
         }
     }
-    let mut merged = files(merged)?
-        .into_iter()
-        .map(|path| Ok((len(&path)?, path)))
-        .collect::<Result<Vec<_>>>()?;
-    merged.sort();
-    for (len, path) in merged {
-        // An input of no bytes is tried without a file.
-        if len == 0 || len >= campaign::INPUT_BYTES_MAX as u64 || bytes + len > CORPUS_BYTES_MAX {
+    inputs
+}
+
+/// Again and again the input that adds the most, the shortest of equals, as long as there is room beside what is `kept`.
+fn choose(inputs: Vec<Input>, kept: Bounds, bounds: Bounds) -> Vec<Input> {
+    let mut reached: BTreeSet<u32> = BTreeSet::new();
+    let mut chosen = Vec::new();
+    let mut left = Bounds {
+        inputs: bounds.inputs.saturating_sub(kept.inputs),
+        bytes: bounds.bytes.saturating_sub(kept.bytes),
+    };
+    let mut by_gain: BinaryHeap<_> = (inputs.iter().enumerate())
+        .map(|(index, input)| (input.reaches.len(), std::cmp::Reverse(input.len), index))
+        .collect();
+    while let Some((gain, len, index)) = by_gain.pop() {
+        let input = &inputs[index];
+        if gain == 0 || left.inputs == 0 {
+            break;
+        }
+        if input.len > left.bytes {
             continue;
         }
-        let name = path.file_name().unwrap_or_default();
-        fs::copy(&path, corpus.join(name)).context(|| path.display().to_string())?;
-        (inputs, bytes) = (inputs + 1, bytes + len);
+        // What it adds has only fallen since it was counted: if that is still true, nothing else adds more.
+        let adds = input
+            .reaches
+            .iter()
+            .filter(|it| !reached.contains(it))
+            .count();
+        if adds < gain {
+            by_gain.push((adds, len, index));
+            continue;
+        }
+        reached.extend(&input.reaches);
+        left.inputs -= 1;
+        left.bytes -= input.len;
+        chosen.push(input.clone());
     }
-    Ok((inputs, bytes))
-}
-
-fn len(path: &Path) -> Result<u64> {
-    let metadata = path.metadata().context(|| path.display().to_string())?;
-    Ok(metadata.len())
+    chosen
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
-    #[test]
-    fn the_smallest_inputs_that_fit_replace_all_but_findings() {
-        let folder = std::env::temp_dir().join(format!("milena-minimise-{}", std::process::id()));
-        let (merged, corpus) = (folder.join("merged"), folder.join("corpus"));
-        let write = |path: &Path, len: usize| fs::write(path, vec![1; len]).expect("room");
-        for folder in [&merged, &corpus] {
-            fs::create_dir_all(folder).expect("room");
+    const NOTHING: Bounds = Bounds {
+        inputs: 0,
+        bytes: 0,
+    };
+
+    fn input(name: &str, len: u64, reaches: &[u32]) -> Input {
+        Input {
+            path: name.into(),
+            len,
+            reaches: reaches.to_vec(),
         }
-        write(&corpus.join("found-once"), 10);
-        write(&corpus.join("old"), 5);
-        write(&merged.join("none"), 0);
-        write(&merged.join("small"), 1_000);
-        write(&merged.join("medium"), 15_000);
-        write(&merged.join("large"), 16_000);
-        write(&merged.join("too-long"), campaign::INPUT_BYTES_MAX);
-        let left = replace(&merged, &corpus).expect("files");
-        assert_eq!(left, (3, 16_010));
-        let mut names = files(&corpus).expect("files");
-        names.iter_mut().for_each(|path| {
-            *path = path.file_name().expect("a name").into();
-        });
-        fs::remove_dir_all(&folder).expect("ours");
-        assert_eq!(names, ["found-once", "medium", "small"].map(PathBuf::from));
+    }
+
+    fn names(chosen: &[Input]) -> Vec<&str> {
+        chosen
+            .iter()
+            .filter_map(|input| input.path.to_str())
+            .collect()
+    }
+
+    #[test]
+    fn what_libfuzzer_writes_down_is_read() {
+        let text = "2\n0\nc/one\nc/two\nSTARTED 0 12\nFT 0 1 2 3\nCOV 0 9\nSTARTED 1 4\nFT 1 3\n";
+        let expected = [input("c/one", 12, &[1, 2, 3]), input("c/two", 4, &[3])];
+        assert_eq!(parse(text), expected);
+        assert!(parse("").is_empty());
+    }
+
+    #[test]
+    fn the_inputs_that_reach_the_most_are_chosen_and_none_for_nothing() {
+        let inputs = vec![
+            input("part", 1, &[1, 2]),
+            input("most", 9, &[1, 2, 3]),
+            input("longer", 9, &[4, 5]),
+            input("shorter", 3, &[5, 4]),
+            input("nothing", 1, &[]),
+        ];
+        let bounds = Bounds {
+            inputs: 10,
+            bytes: 100,
+        };
+        assert_eq!(names(&choose(inputs, NOTHING, bounds)), ["most", "shorter"]);
+    }
+
+    #[test]
+    fn neither_count_nor_bytes_go_beyond_their_bounds() {
+        let inputs = || {
+            (1..10)
+                .map(|n| input(&n.to_string(), n.into(), &[n]))
+                .collect()
+        };
+        let few = Bounds {
+            inputs: 3,
+            bytes: 100,
+        };
+        assert_eq!(names(&choose(inputs(), NOTHING, few)), ["1", "2", "3"]);
+        let one = Bounds {
+            inputs: 2,
+            bytes: 0,
+        };
+        assert_eq!(names(&choose(inputs(), one, few)), ["1"]);
+        let short = Bounds {
+            inputs: 100,
+            bytes: 7,
+        };
+        assert_eq!(names(&choose(inputs(), NOTHING, short)), ["1", "2", "3"]);
     }
 }
