@@ -58,8 +58,11 @@ impl Parser<'_> {
         self.allowed.contains(&licence)
     }
 
+    /// Takes `word`; an operator may be written in small letters, too (SPDX 3).
     fn take(&mut self, word: &str) -> bool {
-        let taken = self.words.first() == Some(&word);
+        let small = word.to_ascii_lowercase();
+        let first = self.words.first();
+        let taken = first.is_some_and(|first| *first == word || *first == small);
         if taken {
             self.words = &self.words[1..];
         }
@@ -78,6 +81,7 @@ fn expressions_are_satisfied_by_the_licences_allowed() {
         "MIT",
         "MIT OR GPL-3.0",
         "GPL-3.0/MIT",
+        "GPL-3.0 or MIT",
         "(MIT OR GPL-3.0) AND Unicode-3.0",
         "A WITH B OR C",
     ] {
