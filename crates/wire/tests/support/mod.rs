@@ -29,7 +29,7 @@ pub(crate) use self::{
         varint,
     },
     generate::{generate, generate_bytes, sample},
-    model::{Field, Kind, Message, Model, Struct, Versions},
+    model::{Field, Kind, Message, Model, Versions},
     value::Value,
 };
 

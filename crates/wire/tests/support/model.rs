@@ -9,8 +9,9 @@ use super::value::Value;
 pub(crate) struct Model {
     /// In the order of their files' names, requests before responses.
     pub(crate) messages: Vec<Message>,
-    /// Fields of messages and of what is nested in them, by the name in Rust.
-    pub(crate) structs: BTreeMap<String, Struct>,
+    /// The fields of messages and of what is nested in them, by the name in Rust. They are in wire order, but tagged ones go last on the wire, by
+    /// rising tag.
+    pub(crate) structs: BTreeMap<String, Vec<Field>>,
 }
 
 /// A request, a response, or a schema that lives inside a field.
@@ -26,14 +27,6 @@ pub(crate) struct Message {
     pub(crate) flexible: Option<i16>,
     /// The response's name, on requests.
     pub(crate) response: Option<String>,
-}
-
-/// A struct with its fields in wire order; the tagged ones go last on the wire, by rising tag.
-#[derive(Clone, Debug)]
-pub(crate) struct Struct {
-    pub(crate) name: String,
-    pub(crate) module: String,
-    pub(crate) fields: Vec<Field>,
 }
 
 #[derive(Clone, Debug)]
@@ -122,11 +115,9 @@ impl Model {
     /// Names must lead somewhere, or a test would pass over what they mean.
     fn check(&self) {
         assert!(!self.messages.is_empty(), "no message declared");
-        for declared in self.structs.values() {
-            for field in &declared.fields {
-                if let Kind::Struct(name) = &field.kind {
-                    assert!(self.structs.contains_key(name), "{name} is not declared");
-                }
+        for field in self.structs.values().flatten() {
+            if let Kind::Struct(name) = &field.kind {
+                assert!(self.structs.contains_key(name), "{name} is not declared");
             }
         }
         for response in self.messages.iter().filter_map(|m| m.response.as_deref()) {
@@ -141,7 +132,7 @@ impl Model {
 
     /// The struct of this name; messages are structs too.
     pub(crate) fn fields(&self, name: &str) -> &[Field] {
-        &self.structs[name].fields
+        &self.structs[name]
     }
 
     /// What an absent field reads as.

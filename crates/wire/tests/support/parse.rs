@@ -8,7 +8,7 @@ use syn::{
     Type, UnOp,
 };
 
-use super::model::{Field, Kind, Message, Model, Struct, Versions};
+use super::model::{Field, Kind, Message, Model, Versions};
 use super::value::Value;
 
 /// Adds what `path` declares.
@@ -26,12 +26,7 @@ pub(crate) fn add_file(model: &mut Model, path: &Path) {
             continue;
         }
         let fields = item.fields.iter().map(|item| field(&name, item)).collect();
-        let declared = Struct {
-            name: name.clone(),
-            module: module.to_string(),
-            fields,
-        };
-        let twice = model.structs.insert(name, declared);
+        let twice = model.structs.insert(name, fields);
         assert!(twice.is_none(), "{shown}: {} twice", item.ident);
     }
 }
