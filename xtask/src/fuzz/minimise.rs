@@ -13,8 +13,8 @@ const BOUNDS: Bounds = Bounds {
     inputs: 100,
     bytes: 30 * 1024,
 };
-/// Inputs that once broke a target begin with this, and stay.
-const FOUND: &str = "found-";
+/// libFuzzer calls an input by its SHA-1, in hexadecimal digits. What somebody gave a name, a finding for one, stays.
+const HASH_LEN: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(1800);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,10 +49,7 @@ fn one(target: &Target) -> Result<Bounds> {
         inputs: 0,
         bytes: 0,
     };
-    for path in files(&target.corpus)?
-        .iter()
-        .filter(|path| is_finding(path))
-    {
+    for path in files(&target.corpus)?.iter().filter(|path| is_named(path)) {
         kept.inputs += 1;
         kept.bytes += path
             .metadata()
@@ -67,7 +64,7 @@ fn one(target: &Target) -> Result<Bounds> {
         contents.push((input.path.file_name().unwrap_or_default(), content));
     }
     for path in files(&target.corpus)? {
-        if !is_finding(&path) {
+        if !is_named(&path) {
             fs::remove_file(&path).context(|| path.display().to_string())?;
         }
     }
@@ -81,9 +78,9 @@ fn one(target: &Target) -> Result<Bounds> {
     })
 }
 
-fn is_finding(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy());
-    name.is_some_and(|name| name.starts_with(FOUND))
+fn is_named(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.len() != HASH_LEN || !name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Every input that is checked in or in the scratch corpus, and what it reaches: libFuzzer writes that down when it merges.
@@ -114,10 +111,10 @@ fn known(target: &Target) -> Result<Vec<Input>> {
         )));
     }
     let inputs = parse(&text?);
-    // An input of no bytes is tried without a file, and one that is checked in for good need not be chosen.
+    // An input of no bytes is tried without a file, and one that stays need not be chosen.
     let inputs = inputs.into_iter().filter(|input| {
         let fits = (1..campaign::INPUT_BYTES_MAX as u64).contains(&input.len);
-        fits && !is_finding(&input.path)
+        fits && !is_named(&input.path)
     });
     Ok(inputs.collect())
 }
@@ -216,6 +213,16 @@ mod tests {
             .iter()
             .filter_map(|input| input.path.to_str())
             .collect()
+    }
+
+    #[test]
+    fn only_what_has_no_name_of_its_own_is_replaced() {
+        assert!(is_named(Path::new(
+            "corpus/zstd/found-limit-within-a-frame"
+        )));
+        assert!(!is_named(Path::new(
+            "corpus/lz4/0734c01eaf09d6ba98d3d457bdb8c057b7682605"
+        )));
     }
 
     #[test]
