@@ -437,10 +437,10 @@ mod tests {
             match RawRecord::take_usual(&mut quick) {
                 Some(record) => {
                     assert_eq!(Ok(record), by_any);
-                    assert_eq!(quick, any);
+                    assert!(quick == any, "another place");
                     quick_taken += 1;
                 }
-                None => assert_eq!(quick, rest),
+                None => assert!(quick == rest, "moved, and took nothing"),
             }
             let Ok(record) = by_any else {
                 return quick_taken;
@@ -458,10 +458,10 @@ mod tests {
             match take_usual_header(&mut quick) {
                 Some(header) => {
                     assert_eq!(Ok(header), by_any);
-                    assert_eq!(quick, any);
+                    assert!(quick == any, "another place");
                     quick_taken += 1;
                 }
-                None => assert_eq!(quick, rest),
+                None => assert!(quick == rest, "moved, and took nothing"),
             }
             if by_any.is_err() {
                 return quick_taken;
