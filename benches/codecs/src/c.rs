@@ -1,7 +1,7 @@
 //! The libraries in C: lz4 1.10, zstd 1.5.7 at level 3, zlib-ng at level 6. Contexts and room are used again.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::mem::{MaybeUninit, transmute};
+use std::ptr::null_mut;
 
 use libz_ng_sys as z;
 
@@ -145,19 +145,35 @@ pub(crate) struct Gzip {
 
 impl Gzip {
     pub(crate) fn new() -> Self {
-        // SAFETY: a stream is made of numbers and pointers, and zero is what its functions want before they are set up; those that it
-        // allocates with have the signature that it calls.
-        unsafe {
-            let mut deflate: Box<z::z_stream> = Box::new(MaybeUninit::zeroed().assume_init());
-            let mut inflate: Box<z::z_stream> = Box::new(MaybeUninit::zeroed().assume_init());
-            deflate.zalloc = transmute::<usize, _>(allocate as *const () as usize);
-            deflate.zfree = transmute::<usize, _>(release as *const () as usize);
-            (inflate.zalloc, inflate.zfree) = (deflate.zalloc, deflate.zfree);
-            let deflating = zng_deflateInit2(&mut *deflate, 6, 8, GZIP_WINDOW, 8, 0);
-            let inflating = zng_inflateInit2(&mut *inflate, GZIP_WINDOW);
-            assert_eq!((deflating, inflating), (0, 0));
-            Self { deflate, inflate }
-        }
+        let (mut deflate, mut inflate) = (Box::new(stream()), Box::new(stream()));
+        // SAFETY: both are as streams are before they are set up, and stay where they are.
+        let (deflating, inflating) = unsafe {
+            (
+                zng_deflateInit2(&mut *deflate, 6, 8, GZIP_WINDOW, 8, 0),
+                zng_inflateInit2(&mut *inflate, GZIP_WINDOW),
+            )
+        };
+        assert_eq!((deflating, inflating), (0, 0));
+        Self { deflate, inflate }
+    }
+}
+
+fn stream() -> z::z_stream {
+    z::z_stream {
+        next_in: null_mut(),
+        avail_in: 0,
+        total_in: 0,
+        next_out: null_mut(),
+        avail_out: 0,
+        total_out: 0,
+        msg: null_mut(),
+        state: null_mut(),
+        zalloc: allocate,
+        zfree: release,
+        opaque: null_mut(),
+        data_type: 0,
+        adler: 0,
+        reserved: 0,
     }
 }
 

@@ -20,6 +20,9 @@ use milena_wire::record::{BatchView, Compression, HEADER_LEN, Stamp, batches};
 /// What a target may be missed by before `--check` says so: on a machine that others use, codecs share its caches.
 const TOLERANCE: f64 = 0.08;
 
+/// The best of so many tries counts: a turn of some milliseconds is often interrupted, and whoever was is no slower for it.
+const TRIES: usize = 3;
+
 /// A codec, and what part of C's speed it must have: writing, reading.
 type Row = (
     &'static str,
@@ -93,7 +96,7 @@ fn main() -> ExitCode {
                     )
                 })
                 .collect();
-            let rounds = if name == "gzip" { 15 } else { 41 };
+            let rounds = if name == "gzip" { 5 } else { 21 };
             missed += usize::from(!encode(row, shape, &batches, &c, rounds).reaches(encode_least));
             missed += usize::from(!decode(row, shape, &batches, &c, rounds).reaches(decode_least));
         }
@@ -165,13 +168,16 @@ fn race<T>(
 ) -> Ratios {
     let mut times = Vec::new();
     for round in 0..=rounds {
-        let input = ready();
-        let begun = Instant::now();
-        theirs();
-        let by_c = begun.elapsed().as_secs_f64();
-        let begun = Instant::now();
-        ours(input);
-        let by_us = begun.elapsed().as_secs_f64();
+        let (mut by_us, mut by_c) = (f64::INFINITY, f64::INFINITY);
+        for _ in 0..TRIES {
+            let input = ready();
+            let begun = Instant::now();
+            theirs();
+            by_c = by_c.min(begun.elapsed().as_secs_f64());
+            let begun = Instant::now();
+            ours(input);
+            by_us = by_us.min(begun.elapsed().as_secs_f64());
+        }
         // The first is for the caches.
         if round > 0 {
             times.push((by_us, by_c));
