@@ -1,7 +1,7 @@
 //! What the command line may say.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use milena_benches::wire::Options;
+use milena_benches::wire::{Options, TOLERANCE};
 
 /// What milena costs.
 #[derive(Debug, Parser)]
@@ -78,9 +78,13 @@ pub(crate) struct WireArgs {
     #[arg(long, value_delimiter = ',', value_name = "PART,..")]
     only: Vec<String>,
 
-    /// End with failure if a target is missed by more than noise explains
+    /// End with failure if a target is missed by more than the tolerance
     #[arg(long)]
     check: bool,
+
+    /// The part of a target that it may be missed by: more where others use the machine
+    #[arg(long, value_name = "PART", default_value_t = TOLERANCE)]
+    tolerance: f64,
 
     /// Print JSON instead of a table
     #[arg(long)]
@@ -94,6 +98,7 @@ impl WireArgs {
             only: self.only,
             json: self.json,
             check: self.check,
+            tolerance: self.tolerance,
         }
     }
 }

@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use stats_alloc::INSTRUMENTED_SYSTEM;
 
-use super::TOLERANCE;
-
 /// How long a contestant's turn takes, about. The best of a few tries counts: on a machine that others use, most of what is longer is
 /// theirs, and a try is too short to be interrupted often.
 const TRIES: u32 = 5;
@@ -184,11 +182,11 @@ impl Measured {
         }
     }
 
-    /// The targets that are missed by more than noise explains.
-    pub(super) fn missed(&self) -> Vec<String> {
+    /// The targets that are missed by more than `tolerance`.
+    pub(super) fn missed(&self, tolerance: f64) -> Vec<String> {
         let missed = self.targets.iter().copied();
         missed
-            .filter(|target| !self.reaches(*target, TOLERANCE))
+            .filter(|target| !self.reaches(*target, tolerance))
             .map(|target| format!("{}: {target}", self.name))
             .collect()
     }
@@ -245,7 +243,7 @@ mod tests {
         assert!((5.0..20.0).contains(&theirs), "{theirs}");
         let floor = measured.of_floor.expect("measured").median;
         assert!((1.0..4.0).contains(&floor), "{floor}");
-        assert!(measured.missed().is_empty());
+        assert!(measured.missed(0.08).is_empty());
     }
 
     #[test]
@@ -255,10 +253,10 @@ mod tests {
             Target::OfFloor(0.01),
             Target::Nanos(0.001),
         ];
-        let missed = measure(line(far), 3).missed();
+        let missed = measure(line(far), 3).missed(0.08);
         assert_eq!(missed.len(), 3, "{missed:?}");
         assert_eq!(missed[0], "test: >= 1000x theirs");
         let near = vec![Target::TimesTheirs(0.1), Target::Allocations(0.0)];
-        assert!(measure(line(near), 3).missed().is_empty());
+        assert!(measure(line(near), 3).missed(0.08).is_empty());
     }
 }

@@ -19,11 +19,14 @@ pub struct Options {
     pub only: Vec<String>,
     /// Print JSON instead of a table.
     pub json: bool,
-    /// End with failure if a target is missed by more than [`TOLERANCE`].
+    /// End with failure if a target is missed by more than the tolerance.
     pub check: bool,
+    /// The part of a target that it may be missed by: [`TOLERANCE`] where two cores are shared with little else.
+    pub tolerance: f64,
 }
 
-/// What a target may be missed by before [`Options::check`] says so: two cores that others use are not exact.
+/// What a target may be missed by before [`Options::check`] says so, unless it is told otherwise: two cores that others use are
+/// not exact.
 pub const TOLERANCE: f64 = 0.08;
 
 /// Takes the table and prints it.
@@ -44,7 +47,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         return Err("no row has such a name".into());
     }
     report::print(&measured, options)?;
-    let missed: Vec<String> = measured.iter().flat_map(Measured::missed).collect();
+    let missed: Vec<String> = measured
+        .iter()
+        .flat_map(|row| row.missed(options.tolerance))
+        .collect();
     if options.check && !missed.is_empty() {
         return Err(format!("targets missed: {}", missed.join("; ")).into());
     }

@@ -4,14 +4,18 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
+use super::Options;
 use super::measure::{Cost, Measured, Spread};
-use super::{Options, TOLERANCE};
 
 pub(super) fn print(measured: &[Measured], options: &Options) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if options.json {
-        let rows: Vec<Value> = measured.iter().map(row).collect();
-        let table = json!({ "rounds": options.rounds, "tolerance": TOLERANCE, "rows": rows });
+        let rows: Vec<Value> = measured
+            .iter()
+            .map(|measured| row(measured, options.tolerance))
+            .collect();
+        let table =
+            json!({ "rounds": options.rounds, "tolerance": options.tolerance, "rows": rows });
         return writeln!(out, "{table}");
     }
     table(measured, options, &mut out)
@@ -44,7 +48,10 @@ fn table(measured: &[Measured], options: &Options, out: &mut impl Write) -> io::
             spread(row.of_floor),
         )?;
         for target in &row.targets {
-            let verdict = match (row.reaches(*target, 0.0), row.reaches(*target, TOLERANCE)) {
+            let verdict = match (
+                row.reaches(*target, 0.0),
+                row.reaches(*target, options.tolerance),
+            ) {
                 (true, _) => "reached",
                 (false, true) => "missed by less than noise",
                 (false, false) => "MISSED",
@@ -55,7 +62,7 @@ fn table(measured: &[Measured], options: &Options, out: &mut impl Write) -> io::
     Ok(())
 }
 
-fn row(row: &Measured) -> Value {
+fn row(row: &Measured, tolerance: f64) -> Value {
     let cost = |cost: Cost| {
         json!({
             "nanos": cost.nanos,
@@ -71,7 +78,7 @@ fn row(row: &Measured) -> Value {
         json!({
             "target": target.to_string(),
             "reached": row.reaches(*target, 0.0),
-            "within_tolerance": row.reaches(*target, TOLERANCE),
+            "within_tolerance": row.reaches(*target, tolerance),
         })
     });
     json!({
