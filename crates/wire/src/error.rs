@@ -73,6 +73,9 @@ pub enum DecodeErrorKind {
     /// A string that is not UTF-8.
     #[error("not UTF-8")]
     InvalidUtf8,
+    /// A string longer than Kafka's 32,767 bytes.
+    #[error("string of {0} bytes, at most 32767 allowed")]
+    StringTooLong(usize),
     /// A tagged field comes twice, or after one of a higher number.
     #[error("tagged field {tag} is out of order")]
     TagOrder {

@@ -30,6 +30,9 @@ pub struct TaggedField {
     left_after: usize,
 }
 
+/// The longest string that Kafka writes or reads.
+const STRING_BYTES_MAX: usize = 0x7fff;
+
 /// The tagged fields of one struct, in the order of their numbers.
 #[derive(Debug)]
 pub struct TaggedFields {
@@ -213,6 +216,10 @@ impl<'a> Reader<'a> {
             self.plain_len(i32::from(len), field)?
         };
         let Some(len) = len else { return Ok(None) };
+        // As Kafka's readers do, which believe no more of the longer form than the older one could say.
+        if len > STRING_BYTES_MAX {
+            return Err(self.error(field, DecodeErrorKind::StringTooLong(len)));
+        }
         let bytes = self.slice(len, field)?;
         match str::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
@@ -493,6 +500,20 @@ mod tests {
             kind(Reader::new(&frame).string("a")),
             DecodeErrorKind::UnexpectedNull
         );
+    }
+
+    #[test]
+    fn a_string_longer_than_kafka_takes_is_refused() {
+        for (len, outcome) in [(32_767_u32, true), (32_768, false)] {
+            let mut bytes = vec![0; 3];
+            let at = varint::put(u64::from(len + 1), &mut bytes);
+            assert_eq!(at, 3);
+            bytes.resize(at + len as usize, b'x');
+            let frame = Bytes::from(bytes);
+            let mut reader = Reader::new(&frame);
+            reader.set_flexible(true);
+            assert_eq!(reader.string("key").is_ok(), outcome, "{len}");
+        }
     }
 
     #[test]

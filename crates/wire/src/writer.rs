@@ -131,13 +131,14 @@ impl Writer {
         self.buffer.extend_from_slice(&value.0);
     }
 
-    /// A string.
+    /// A string. Kafka takes at most 32,767 bytes, also in the form whose length could say more.
     pub fn string(&mut self, value: &str, field: &'static str) -> Result<(), EncodeError> {
+        let len = i16::try_from(value.len())
+            .map_err(|_| self.error(field, EncodeErrorKind::TooLong(value.len())))?;
         if self.flexible {
             self.compact_len(value.len(), field)?;
         } else {
-            let len = i16::try_from(value.len());
-            self.i16(len.map_err(|_| self.error(field, EncodeErrorKind::TooLong(value.len())))?);
+            self.i16(len);
         }
         self.buffer.extend_from_slice(value.as_bytes());
         Ok(())
@@ -305,9 +306,13 @@ mod tests {
     #[test]
     fn a_string_too_long_for_its_length_is_refused() {
         let mut writer = Writer::new("MetadataRequest", ApiVersion(1));
-        let error = writer
-            .string(&"x".repeat(32768), "name")
-            .expect_err("16 bits of length");
-        assert_eq!(error.kind, EncodeErrorKind::TooLong(32768));
+        for flexible in [false, true] {
+            writer.set_flexible(flexible);
+            let error = writer
+                .string(&"x".repeat(32768), "name")
+                .expect_err("a byte more than Kafka takes");
+            assert_eq!(error.kind, EncodeErrorKind::TooLong(32768));
+            assert!(writer.string(&"x".repeat(32767), "name").is_ok());
+        }
     }
 }
