@@ -124,6 +124,8 @@ pub enum Refused {
         /// The limit.
         bytes_max: usize,
     },
+    /// Its timestamp is before 1970, which no broker takes.
+    Timestamp(i64),
     /// Its transaction is over, or was never begun.
     Ended,
     /// The client is closed.

@@ -114,6 +114,10 @@ impl PartitionQueue {
         if owner.is_closed() {
             return Err(Refused::Closed);
         }
+        // Brokers refuse the whole batch for it, its neighbours with it.
+        if let Some(before) = record.timestamp.filter(|timestamp| *timestamp < 0) {
+            return Err(Refused::Timestamp(before));
+        }
         let mut fields = RecordFields {
             timestamp: 0,
             key: record.key,

@@ -64,7 +64,8 @@ impl<'a> Record<'a> {
         self
     }
 
-    /// The record's time in ms since 1970; by default the wall clock when its batch was opened.
+    /// The record's time in ms since 1970; by default the wall clock when its batch was opened. A negative one is refused when the record is
+    /// sent.
     pub fn timestamp(mut self, timestamp_ms: i64) -> Self {
         self.timestamp = Some(timestamp_ms);
         self

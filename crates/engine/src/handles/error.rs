@@ -84,6 +84,12 @@ pub enum SendError {
         /// The limit: `batch_bytes_max`, or `record_bytes_max` if that is more.
         bytes_max: usize,
     },
+    /// The record's timestamp is before 1970. A broker would refuse the whole batch.
+    #[error("the record's timestamp is {timestamp_ms}, before 1970")]
+    NegativeTimestamp {
+        /// The timestamp.
+        timestamp_ms: i64,
+    },
     /// The transaction is over, or one of its sends has failed: it takes no more records.
     #[error("the transaction takes no more records: it is over, or a send of it has failed")]
     TransactionOver,
@@ -98,9 +104,10 @@ impl SendError {
     pub fn advice(&self) -> Advice {
         match self {
             Self::TimedOut { .. } => Advice::Retry,
-            Self::Topic { .. } | Self::NoPartition { .. } | Self::TooLarge { .. } => {
-                Advice::Configure
-            }
+            Self::Topic { .. }
+            | Self::NoPartition { .. }
+            | Self::TooLarge { .. }
+            | Self::NegativeTimestamp { .. } => Advice::Configure,
             Self::TransactionOver => Advice::AbortTransaction,
             Self::Closed => Advice::Recreate,
         }

@@ -390,6 +390,7 @@ fn refusal(record: &Record<'_>, refused: Refused) -> SendError {
             partition: record.wanted_partition().unwrap_or(-1),
         },
         Refused::TooLarge { bytes, bytes_max } => SendError::TooLarge { bytes, bytes_max },
+        Refused::Timestamp(timestamp_ms) => SendError::NegativeTimestamp { timestamp_ms },
         Refused::Ended => SendError::TransactionOver,
         Refused::UnknownTopic | Refused::NoRoom { .. } | Refused::Closed => SendError::Closed,
     }

@@ -205,6 +205,18 @@ fn a_record_larger_than_a_batch_goes_alone_where_that_is_allowed() {
 }
 
 #[test]
+fn a_record_from_before_1970_is_refused_and_takes_no_neighbour_along() {
+    let rig = Rig::small(1);
+    rig.append(&small(0)).unwrap();
+    for before in [-1, i64::MIN] {
+        let refused = rig.append(&small(0).timestamp(before)).unwrap_err();
+        assert_eq!(refused, Refused::Timestamp(before));
+    }
+    rig.append(&small(0).timestamp(0)).unwrap();
+    assert_eq!((rig.chunks(), rig.queues[0].visit().closed), (1, 0));
+}
+
+#[test]
 fn unknown_topics_and_partitions_are_refused() {
     let rig = Rig::small(2);
     let refused = |record: Record<'_>| rig.append(&record).unwrap_err();
