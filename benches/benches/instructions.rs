@@ -178,6 +178,9 @@ fn compare(counted: &BTreeMap<String, u64>) -> Result<(), String> {
             println!("    fewer by more than the tolerance: MILENA_BLESS=1 puts it on file");
         }
     }
+    // Or a run that counts nothing would find nothing.
+    let missing = on_file.keys().filter(|name| !counted.contains_key(**name));
+    findings.extend(missing.map(|name| format!("{name} is on file and was not counted")));
     if findings.is_empty() {
         return Ok(());
     }

@@ -78,6 +78,14 @@ fn main() -> ExitCode {
     let (options, only): (Vec<_>, Vec<_>) = arguments
         .iter()
         .partition(|argument| argument.starts_with("--"));
+    let unknown = only
+        .iter()
+        .find(|only| !ROWS.iter().any(|row| **only == row.0))
+        .or_else(|| options.iter().find(|option| **option != "--check"));
+    if let Some(unknown) = unknown {
+        eprintln!("error: {unknown} is neither a codec nor --check");
+        return ExitCode::FAILURE;
+    }
     let mut missed = 0;
     for (shape, record_bytes, batch_bytes, count) in SHAPES {
         for row in ROWS {

@@ -28,6 +28,10 @@ impl Row {
             (count, _) => format!("{count} FOUND"),
         }
     }
+
+    fn is_broken(&self) -> bool {
+        !self.succeeded || !self.findings.is_empty()
+    }
 }
 
 /// Reads what a run has said: a line now and then, and totals in the end.
@@ -70,7 +74,7 @@ pub(super) fn print(rows: &[Row]) {
 /// Fails if anything was found, and says how to see it again.
 pub(super) fn verdict(targets: &[Target], rows: &[Row]) -> Result<()> {
     let mut broken = Vec::new();
-    for row in rows.iter().filter(|row| !row.succeeded) {
+    for row in rows.iter().filter(|row| row.is_broken()) {
         broken.push(row.target.as_str());
         let Some(target) = targets.iter().find(|target| target.name == row.target) else {
             continue;
@@ -143,6 +147,12 @@ stat::new_units_added:          98
         assert_eq!(row.verdict(), "1 FOUND");
         let failure = verdict(&[], &[row]).expect_err("something was found");
         assert!(failure.to_string().contains("lz4"), "{failure}");
+    }
+
+    #[test]
+    fn a_finding_fails_however_the_run_ended() {
+        let row = row("lz4", ENDED, vec![PathBuf::from("slow-unit-1")], true);
+        assert!(verdict(&[], &[row]).is_err());
     }
 
     #[test]
