@@ -10,7 +10,7 @@
 //! whether the record may be in the log. Every wait for a broker has a deadline; only waiting for records to read has none.
 //!
 //! Records are compressed and read by gzip, snappy, lz4 and zstd, each a cargo feature of that name, all on by default and pure
-//! Rust. The feature `zstd-c` takes C's zstd instead: all of its levels, and about twice the speed of compression.
+//! Rust. The feature `zstd-c` takes C's zstd instead: all of its levels, and faster compression.
 //!
 //! The engine runs on a thread of its own, with its own timers: a busy application runtime does not stop deadlines. The
 //! futures here need no particular runtime.

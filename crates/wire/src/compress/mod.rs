@@ -16,7 +16,7 @@
 //! believed only as far as its codec could reach from the bytes there are.
 //!
 //! Each codec is a feature of this crate, all four on by default and pure Rust. `zstd-c` replaces the pure zstd by the C library's, which has
-//! all its levels and compresses about twice as fast.
+//! all its levels and compresses faster.
 
 #![cfg_attr(
     not(all(
