@@ -152,62 +152,74 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn uvarint(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         varint::take_u32(&mut self.rest).map_err(|kind| self.error(field, kind))
     }
 
     /// One byte, true unless zero.
+    #[inline]
     pub fn bool(&mut self, field: &'static str) -> Result<bool, DecodeError> {
         Ok(self.array::<1>(field)? != [0])
     }
 
     /// Eight bits.
+    #[inline]
     pub fn i8(&mut self, field: &'static str) -> Result<i8, DecodeError> {
         self.array(field).map(i8::from_be_bytes)
     }
 
     /// Sixteen bits.
+    #[inline]
     pub fn i16(&mut self, field: &'static str) -> Result<i16, DecodeError> {
         self.array(field).map(i16::from_be_bytes)
     }
 
     /// Sixteen bits without a sign.
+    #[inline]
     pub fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
         self.array(field).map(u16::from_be_bytes)
     }
 
     /// Thirty-two bits.
+    #[inline]
     pub fn i32(&mut self, field: &'static str) -> Result<i32, DecodeError> {
         self.array(field).map(i32::from_be_bytes)
     }
 
     /// Sixty-four bits.
+    #[inline]
     pub fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
         self.array(field).map(i64::from_be_bytes)
     }
 
     /// A double.
+    #[inline]
     pub fn f64(&mut self, field: &'static str) -> Result<f64, DecodeError> {
         self.array(field).map(f64::from_be_bytes)
     }
 
     /// An error code.
+    #[inline]
     pub fn error_code(&mut self, field: &'static str) -> Result<ErrorCode, DecodeError> {
         self.i16(field).map(ErrorCode)
     }
 
     /// A topic id.
+    #[inline]
     pub fn uuid(&mut self, field: &'static str) -> Result<Uuid, DecodeError> {
         self.array(field).map(Uuid)
     }
 
     /// A string.
+    #[inline]
     pub fn string(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
         self.nullable_string(field)?
             .ok_or_else(|| self.error(field, DecodeErrorKind::UnexpectedNull))
     }
 
     /// A string or null.
+    #[inline]
     pub fn nullable_string(&mut self, field: &'static str) -> Result<Option<&'a str>, DecodeError> {
         let len = if self.flexible {
             self.compact_len(field)?
@@ -262,6 +274,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list of numbers, which stay in the frame.
+    #[inline]
     pub fn numbers<T: Number>(
         &mut self,
         field: &'static str,
@@ -271,6 +284,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list of numbers, or null.
+    #[inline]
     pub fn nullable_numbers<T: Number>(
         &mut self,
         field: &'static str,
@@ -362,6 +376,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The tagged fields that follow; none in the older form.
+    #[inline]
     pub fn tagged_fields(&mut self) -> Result<TaggedFields, DecodeError> {
         let left = if self.flexible {
             self.uvarint("tagged fields")?
@@ -391,6 +406,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the tagged fields of a struct that has none we know.
+    #[inline]
     pub fn skip_tagged_fields(&mut self) -> Result<(), DecodeError> {
         let mut tags = self.tagged_fields()?;
         while let Some(field) = tags.next(self)? {
@@ -405,6 +421,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The count of a list, checked against the bytes left so that a lie cannot make anybody allocate.
+    #[inline]
     fn count(
         &mut self,
         bytes_min: usize,
@@ -417,6 +434,7 @@ impl<'a> Reader<'a> {
         Ok(Some(count))
     }
 
+    #[inline]
     fn check_count(
         &self,
         count: u32,
@@ -431,6 +449,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The length of bytes or a list, `None` for null.
+    #[inline]
     fn nullable_len(&mut self, field: &'static str) -> Result<Option<usize>, DecodeError> {
         if self.flexible {
             return self.compact_len(field);
@@ -440,10 +459,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Compact lengths are one higher, zero being null.
+    #[inline]
     fn compact_len(&mut self, field: &'static str) -> Result<Option<usize>, DecodeError> {
         Ok(self.uvarint(field)?.checked_sub(1).map(|len| len as usize))
     }
 
+    #[inline]
     fn plain_len(&self, len: i32, field: &'static str) -> Result<Option<usize>, DecodeError> {
         match len {
             -1 => Ok(None),
