@@ -41,6 +41,8 @@ pub struct DecodeJob {
     wanted: usize,
     /// What the records of one batch may have.
     decompressed_bytes_max: usize,
+    /// Whether it leaves a rest behind the first batch that it decompresses: there is no room for more.
+    pub(crate) one_batch: bool,
 }
 
 /// A [`DecodeJob`] that was run, for [`crate::Fetcher::handle_decoded`].
@@ -114,6 +116,7 @@ impl DecodeJob {
             allowance: 0,
             wanted: 0,
             decompressed_bytes_max,
+            one_batch: false,
         }
         .with_allowance(0)
     }
@@ -170,6 +173,7 @@ impl DecodeJob {
             room: self.allowance,
             largest: 0,
             decompressed_bytes_max: self.decompressed_bytes_max,
+            one_batch: self.one_batch,
             decompressor,
         };
         let (end, wanted) = decoder.run(self.records.clone(), self.start);
@@ -221,6 +225,7 @@ struct Decoder<'a> {
     /// The largest batch that was decompressed: the next one may be as large.
     largest: usize,
     decompressed_bytes_max: usize,
+    one_batch: bool,
     decompressor: &'a mut Decompressor,
 }
 
@@ -363,7 +368,8 @@ impl Decoder<'_> {
         let compression = batch.compression();
         let packed = compression != Compression::None;
         // The first one is tried in any case: it has the whole of what was reserved.
-        if packed && (self.room == 0 || self.room < self.largest) {
+        let first = self.largest == 0;
+        if packed && (self.room == 0 || self.room < self.largest || self.one_batch && !first) {
             return Err(Stop::NoRoom(0));
         }
         let bytes_max = self.room.min(self.decompressed_bytes_max);

@@ -12,10 +12,17 @@ pub(crate) struct Budget {
     reserved: usize,
     /// What decode jobs may make of what they decompress.
     allowed: usize,
-    held: usize,
-    /// Of what is held, what no decode job has gone through yet.
+    /// What has come, and no decode job has gone through yet.
     undecoded: usize,
-    partitions: BTreeMap<TopicPartition, usize>,
+    /// What is in batches that were not released yet.
+    shown: usize,
+    partitions: BTreeMap<TopicPartition, Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    undecoded: usize,
+    shown: usize,
 }
 
 impl Budget {
@@ -24,8 +31,8 @@ impl Budget {
             max,
             reserved: 0,
             allowed: 0,
-            held: 0,
             undecoded: 0,
+            shown: 0,
             partitions: BTreeMap::new(),
         }
     }
@@ -36,11 +43,16 @@ impl Budget {
     }
 
     pub(crate) const fn used(&self) -> usize {
-        self.reserved + self.allowed + self.held
+        self.reserved + self.allowed + self.undecoded + self.shown
     }
 
     pub(crate) fn held_by(&self, tp: &TopicPartition) -> usize {
-        self.partitions.get(tp).copied().unwrap_or(0)
+        let held = self.partitions.get(tp);
+        held.map_or(0, |held| held.undecoded + held.shown)
+    }
+
+    pub(crate) fn shown_of(&self, tp: &TopicPartition) -> usize {
+        self.partitions.get(tp).map_or(0, |held| held.shown)
     }
 
     pub(crate) const fn reserve(&mut self, bytes: usize) {
@@ -52,11 +64,21 @@ impl Budget {
         self.reserved = self.reserved.saturating_sub(bytes);
     }
 
-    /// Whether anything may be decompressed: what was, and is held, does not fill the budget yet. What is only asked for does
-    /// not count, or the long polls of many idle nodes would keep out what has come. So decompressed records and what is
-    /// asked for take twice the budget at worst, and one batch more.
-    pub(crate) const fn may_allow(&self) -> bool {
-        self.allowed + self.held.saturating_sub(self.undecoded) < self.max
+    /// Whether there is room for what is to be decompressed: what was, and is held, does not fill the budget yet. What is only
+    /// asked for does not count, or the long polls of many idle nodes would keep out what has come. So decompressed records
+    /// and what is asked for take twice the budget at worst, one allowance, and a batch of each partition that held none.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.allowed + self.shown < self.max
+    }
+
+    /// Whether there is no such room before batches are released.
+    pub(crate) const fn is_full_of_shown(&self) -> bool {
+        self.shown >= self.max
+    }
+
+    /// Whether nothing is being decompressed.
+    pub(crate) const fn is_none_allowed(&self) -> bool {
+        self.allowed == 0
     }
 
     pub(crate) const fn allow(&mut self, bytes: usize) {
@@ -72,32 +94,49 @@ impl Budget {
     /// Bytes have come, for a decode job.
     pub(crate) fn charge_undecoded(&mut self, tp: &TopicPartition, bytes: usize) {
         self.undecoded += bytes;
-        self.charge(tp, bytes);
+        self.charge(tp, bytes, |held| &mut held.undecoded);
     }
 
     /// A decode job has gone through them, or never will.
     pub(crate) fn release_undecoded(&mut self, tp: &TopicPartition, bytes: usize) {
-        self.undecoded = self.undecoded.saturating_sub(bytes);
-        self.release(tp, bytes);
+        let released = self.uncharge(tp, bytes, |held| &mut held.undecoded);
+        debug_assert_eq!(released, bytes, "gives back what was not charged");
+        self.undecoded -= released;
     }
 
-    pub(crate) fn charge(&mut self, tp: &TopicPartition, bytes: usize) {
+    /// Batches are shown.
+    pub(crate) fn charge_shown(&mut self, tp: &TopicPartition, bytes: usize) {
+        self.shown += bytes;
+        self.charge(tp, bytes, |held| &mut held.shown);
+    }
+
+    /// Gives back at most what was shown of the partition: giving back twice must not make room that is not there.
+    pub(crate) fn release_shown(&mut self, tp: &TopicPartition, bytes: usize) {
+        self.shown -= self.uncharge(tp, bytes, |held| &mut held.shown);
+    }
+
+    fn charge(&mut self, tp: &TopicPartition, bytes: usize, part: fn(&mut Held) -> &mut usize) {
         if bytes > 0 {
-            self.held += bytes;
-            *self.partitions.entry(tp.clone()).or_insert(0) += bytes;
+            *part(self.partitions.entry(tp.clone()).or_default()) += bytes;
         }
     }
 
-    /// Gives back at most what the partition holds: giving back twice must not make room that is not there.
-    pub(crate) fn release(&mut self, tp: &TopicPartition, bytes: usize) {
+    /// How much of `bytes` there was.
+    fn uncharge(
+        &mut self,
+        tp: &TopicPartition,
+        bytes: usize,
+        part: fn(&mut Held) -> &mut usize,
+    ) -> usize {
         let Some(held) = self.partitions.get_mut(tp) else {
-            return;
+            return 0;
         };
-        let bytes = bytes.min(*held);
-        *held -= bytes;
-        self.held -= bytes;
-        if *held == 0 {
+        let charged = part(held);
+        let bytes = bytes.min(*charged);
+        *charged -= bytes;
+        if held.undecoded + held.shown == 0 {
             self.partitions.remove(tp);
         }
+        bytes
     }
 }

@@ -1,4 +1,4 @@
-//! What a decode job found.
+//! When a decode job may begin, and what it found.
 
 use std::time::Instant;
 
@@ -10,12 +10,53 @@ use super::partition::Stage;
 use super::retry::Waits;
 use super::{FetchEvent, Fetcher};
 use crate::decode::DecodeEnd;
-use crate::{DecodedFetch, FetchError};
+use crate::{DecodeJob, DecodedFetch, FetchError};
 
 /// How many answers in a row may hold bytes and not move the position.
 const STALLS_MAX: u32 = 3;
 
 impl Fetcher {
+    /// Work to be done by [`DecodeJob::run`], anywhere; the result comes back through [`Fetcher::handle_decoded`]. There may be
+    /// more after batches were released.
+    pub fn poll_decode(&mut self) -> Option<DecodeJob> {
+        // The one that waits longest of those that may begin: none is kept waiting by what another partition holds, and none
+        // waits for ever, since whether there is room is the same question for all.
+        let at = self.jobs.iter().position(|job| self.may_begin(job))?;
+        let mut job = self.jobs.remove(at)?;
+        job.one_batch = !self.budget.has_room();
+        self.budget.allow(job.allowance);
+        Some(job)
+    }
+
+    /// What came plain needs no memory beside that in which it came. What is to be decompressed needs room, except that a
+    /// partition of which nothing is held always gets a batch shown. One such job at a time: the allowances of many at once
+    /// would be without bound.
+    fn may_begin(&self, job: &DecodeJob) -> bool {
+        job.allowance == 0
+            || self.budget.has_room() && !self.is_parked(job)
+            || self.budget.is_none_allowed() && self.budget.shown_of(&job.tp) == 0
+    }
+
+    /// Whether `job` cannot begin before batches are released, for however long that takes.
+    pub(super) fn is_parked(&self, job: &DecodeJob) -> bool {
+        let shown = self.budget.shown_of(&job.tp);
+        let full = shown >= self.config.partition_bytes_max || self.budget.is_full_of_shown();
+        job.allowance > 0 && shown > 0 && full
+    }
+
+    /// Drops the jobs of `tp` that are void.
+    pub(super) fn forget_jobs(&mut self, tp: &TopicPartition) {
+        let mut jobs = std::mem::take(&mut self.jobs);
+        jobs.retain(|job| {
+            let stays = job.tp != *tp || self.is_current(tp, job.version);
+            if !stays {
+                self.budget.release_undecoded(tp, job.records.len());
+            }
+            stays
+        });
+        self.jobs = jobs;
+    }
+
     /// Takes the result of a decode job.
     pub fn handle_decoded(&mut self, now: Instant, decoded: DecodedFetch) {
         let DecodedFetch {
@@ -41,14 +82,14 @@ impl Fetcher {
         if rest.is_none() {
             partition.stage = Stage::Resolved;
         }
-        // Before those of other partitions: what it holds undecoded was asked for first.
+        // Behind those of other partitions, which have their turn first. Its own partition is not asked before it is done.
         if let Some(rest) = rest {
-            self.jobs.push_front(*rest);
+            self.jobs.push_back(*rest);
         }
         let shown = batches.last().map(|batch| batch.cursor);
         if shown.is_some() {
             let bytes = batches.iter().map(|batch| batch.bytes).sum();
-            self.budget.charge(&tp, bytes);
+            self.budget.charge_shown(&tp, bytes);
             self.events.push_back(FetchEvent::Batches {
                 tp: tp.clone(),
                 batches,

@@ -51,6 +51,7 @@ pub struct Fetcher {
     fetches: BTreeMap<FetchId, FetchInFlight>,
     lists: BTreeMap<FetchId, BTreeMap<TopicPartition, u64>>,
     budget: Budget,
+    /// At most one of each partition, and none that a seek made void.
     jobs: VecDeque<DecodeJob>,
     events: VecDeque<FetchEvent>,
     refresh_wanted: bool,
@@ -154,7 +155,7 @@ impl Fetcher {
 
     /// The user took or dropped batches of that many bytes: there is room for more.
     pub fn release(&mut self, tp: &TopicPartition, bytes: usize) {
-        self.budget.release(tp, bytes);
+        self.budget.release_shown(tp, bytes);
     }
 
     /// What is to be told, oldest first.
@@ -162,23 +163,6 @@ impl Fetcher {
         let refresh =
             std::mem::take(&mut self.refresh_wanted).then_some(FetchEvent::RefreshMetadata);
         refresh.or_else(|| self.events.pop_front())
-    }
-
-    /// Work to be done by [`DecodeJob::run`], anywhere; the result comes back through [`Fetcher::handle_decoded`].
-    pub fn poll_decode(&mut self) -> Option<DecodeJob> {
-        while let Some(job) = self.jobs.pop_front() {
-            if !self.is_current(&job.tp, job.version) {
-                self.budget.release_undecoded(&job.tp, job.records.len());
-            } else if job.allowance == 0 || self.budget.may_allow() {
-                self.budget.allow(job.allowance);
-                return Some(job);
-            } else {
-                // Until batches are released. None overtakes it, or one that needs much would wait for ever.
-                self.jobs.push_front(job);
-                return None;
-            }
-        }
-        None
     }
 
     /// When [`Fetcher::poll_request`] is to be called even if nothing happens.
@@ -246,10 +230,11 @@ impl Fetcher {
 
     /// Takes back what was not given out yet: it is from before a seek.
     fn forget_output(&mut self, tp: &TopicPartition) {
+        self.forget_jobs(tp);
         let budget = &mut self.budget;
         self.events.retain(|event| match event {
             FetchEvent::Batches { tp: of, batches } if of == tp => {
-                budget.release(tp, batches.iter().map(|batch| batch.bytes).sum());
+                budget.release_shown(tp, batches.iter().map(|batch| batch.bytes).sum());
                 false
             }
             FetchEvent::Position { tp: of, .. } | FetchEvent::Failed { tp: of, .. } => of != tp,

@@ -12,6 +12,7 @@ use milena_cluster::{LeaderEpoch, NodeId, TopicPartition};
 
 use super::partition::Stage;
 use super::{FetchId, FetchInFlight, FetchPartition, Fetcher, FetcherRequest};
+use crate::DecodeJob;
 use crate::cursor::LogEnd;
 
 /// Who leads a partition, as far as is known.
@@ -247,6 +248,8 @@ impl Fetcher {
             .iter()
             .map(|candidate| &candidate.asked.tp)
             .collect();
+        let parked = self.jobs.iter().filter(|job| self.is_parked(job));
+        let parked: BTreeSet<&TopicPartition> = parked.map(DecodeJob::topic_partition).collect();
         let mut uncovered = Uncovered::Nothing;
         for (tp, partition) in &self.partitions {
             let covered = matches!(partition.stage, Stage::ExpectRecords | Stage::Failed(_))
@@ -255,7 +258,7 @@ impl Fetcher {
                 continue;
             }
             match partition.stage {
-                Stage::ExpectDecoded => return Uncovered::Decoding,
+                Stage::ExpectDecoded if !parked.contains(tp) => return Uncovered::Decoding,
                 _ => uncovered = Uncovered::Blocked,
             }
         }

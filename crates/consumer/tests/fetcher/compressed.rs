@@ -20,7 +20,7 @@ const HEADER_LEN: usize = 61;
 const ATTRIBUTES_END: usize = 23;
 
 /// The batch that `spec` says, its records compressed.
-fn squeezed(spec: Spec, compression: Compression) -> Bytes {
+pub(crate) fn squeezed(spec: Spec, compression: Compression) -> Bytes {
     let mut builder = BatchBuilder::new();
     for (_, value) in &spec.records {
         builder.append(&RecordFields {
@@ -39,7 +39,7 @@ fn squeezed(spec: Spec, compression: Compression) -> Bytes {
 }
 
 /// One record of `len` equal bytes at `base`, which hardly take any when compressed.
-fn blank(base: i64, len: usize) -> Spec {
+pub(crate) fn blank(base: i64, len: usize) -> Spec {
     Spec::data(base, &[&"x".repeat(len)])
 }
 
@@ -199,22 +199,23 @@ fn an_answer_that_becomes_much_is_shown_in_parts() {
 fn nothing_more_is_decompressed_while_what_was_fills_the_budget() {
     let mut world = World::reading(config(200_000), &[1, 1]);
     let fetch = world.fetch();
-    let batch = squeezed(blank(0, 250_000), Compression::Snappy);
-    world.answer(
-        fetch.id,
-        vec![data(0, std::slice::from_ref(&batch)), data(1, &[batch])],
-    );
+    let batches = [0, 1].map(|base| squeezed(blank(base, 250_000), Compression::Snappy));
+    world.answer(fetch.id, vec![data(0, &batches), data(1, &batches)]);
     let first = world.job();
     assert!(
         world.fetcher.poll_decode().is_none(),
         "the first may become as much as there is"
     );
     world.finish(first);
-    assert!(world.fetcher.poll_decode().is_none(), "and did");
-    world.assert_quiet();
-    assert_eq!(lens(&mut world), [(0, 250_000)]);
     world.decode();
-    assert_eq!(lens(&mut world), [(0, 250_000)]);
+    assert!(
+        world.fetcher.buffered_bytes() < 550_000,
+        "and did; of each partition there is one batch all the same"
+    );
+    world.assert_quiet();
+    assert_eq!(lens(&mut world), [(0, 250_000), (0, 250_000)]);
+    world.decode();
+    assert_eq!(lens(&mut world), [(1, 250_000), (1, 250_000)]);
     assert_eq!(world.fetcher.buffered_bytes(), 0);
     world.fetch();
 }
@@ -327,8 +328,18 @@ fn a_damaged_compressed_batch_is_corrupt_after_what_is_before_it() {
 
 #[test]
 fn whatever_comes_and_whenever_it_is_taken_nothing_stays_charged_and_nothing_is_missed() {
+    // A partition may hold all there is, a batch or two, or one batch.
+    for partition_bytes_max in [400_000, 100_000, 1] {
+        take_whenever(FetchConfig {
+            partition_bytes_max,
+            ..config(400_000)
+        });
+    }
+}
+
+fn take_whenever(config: FetchConfig) {
     let mut rng = fastrand::Rng::with_seed(11);
-    let mut world = World::reading(config(400_000), &[1, 1, 2]);
+    let mut world = World::reading(config, &[1, 1, 2]);
     let (mut next, mut expected) = ([0_i64; 3], [0_i64; 3]);
     let (mut jobs, mut held, mut flying) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..1_000 {
@@ -367,6 +378,9 @@ fn whatever_comes_and_whenever_it_is_taken_nothing_stays_charged_and_nothing_is_
         assert!(world.failures().is_empty());
     }
     assert!(next.iter().all(|next| *next > 50), "{next:?}");
+    for (tp, bytes) in held.drain(..) {
+        world.fetcher.release(&tp, bytes);
+    }
     while let Some(job) = jobs.pop().or_else(|| world.fetcher.poll_decode()) {
         world.finish(job);
         take(&mut world, &mut held, &mut expected);

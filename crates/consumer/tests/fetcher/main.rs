@@ -7,6 +7,7 @@ mod hostile;
 mod log;
 mod memory;
 mod messages;
+mod parked;
 mod progress;
 mod random;
 mod read_committed;
