@@ -37,8 +37,8 @@ pub struct DecodeJob {
     compression: Compression,
     /// What is reserved for decompressed records: the job makes no more, and leaves a rest instead.
     pub(crate) allowance: usize,
-    /// What its first batch needs at least, which did not fit what was reserved before.
-    wanted: usize,
+    /// What it counts for at least, in bytes as they came.
+    weight: usize,
     /// What the records of one batch may have.
     decompressed_bytes_max: usize,
     /// Whether it leaves a rest behind the first batch that it decompresses: there is no room for more.
@@ -114,7 +114,7 @@ impl DecodeJob {
             start: cursor.position,
             compression: Compression::None,
             allowance: 0,
-            wanted: 0,
+            weight: 0,
             decompressed_bytes_max,
             one_batch: false,
         }
@@ -123,7 +123,6 @@ impl DecodeJob {
 
     /// Asks for the memory that it will need, at least `wanted` if anything is to be decompressed.
     fn with_allowance(mut self, wanted: usize) -> Self {
-        self.wanted = wanted;
         self.compression = match batches(self.records.clone()).next() {
             Some(Ok(first)) => first.compression(),
             _ => Compression::None,
@@ -144,11 +143,11 @@ impl DecodeJob {
         &self.tp
     }
 
-    /// How many bytes it goes through, as they came. A batch that is known to become much counts for more: a few bytes can keep a
+    /// How many bytes it goes through, as they came. What is known to become much counts for more: a few bytes can keep a
     /// thread busy for long.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.records.len().max(self.wanted / EXPANSION)
+        self.records.len().max(self.weight)
     }
 
     /// How the first of its batches is compressed.
@@ -192,7 +191,11 @@ impl DecodeJob {
                 records,
                 ..self
             };
-            Box::new(rest.with_allowance(wanted))
+            let mut rest = rest.with_allowance(wanted);
+            // What came before it became as much as was reserved. Rests of a few bytes may follow each other for long, each of
+            // them short by what came, and would all be run where the first one was.
+            rest.weight = rest.allowance / EXPANSION;
+            Box::new(rest)
         });
         DecodedFetch {
             tp,

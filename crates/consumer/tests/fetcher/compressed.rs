@@ -180,6 +180,8 @@ fn an_answer_that_becomes_much_is_shown_in_parts() {
     world.answer(fetch.id, vec![data(0, &batches)]);
     let (mut seen, mut parts) = (Vec::new(), 0);
     while let Some(job) = world.fetcher.poll_decode() {
+        let long = job.bytes() >= (1 << 18) / 8;
+        assert_eq!(long, parts > 0, "a chain of them takes long");
         parts += 1;
         assert!(world.fetcher.buffered_bytes() < (1 << 18) + 50_000);
         world.finish(job);
