@@ -14,8 +14,8 @@ use crate::{AbortedTransactions, Cursor, FetchError, Visibility};
 const EXPANSION: usize = 8;
 /// The least that is reserved, and so the most that a few bytes can become before their job counts as a long one.
 const ALLOWANCE_MIN: usize = 256 * 1024;
-/// How many times more is reserved for a batch that did not fit. It is decompressed once more from the start, so steps are large: at worst
-/// the failed attempts take a third of the time of the one that succeeds.
+/// How many times more is reserved for a batch that did not fit. It is decompressed once more from the start, so steps are
+/// large: the attempts in vain decompress less than 4/3 of the batch, close to that if it is just larger than the last of them.
 const ALLOWANCE_GROWTH: usize = 4;
 
 /// What came for one partition, still to be checked and filtered. `Send`; [`DecodeJob::run`] needs nothing else.
