@@ -71,11 +71,6 @@ impl Budget {
         self.allowed + self.shown < self.max
     }
 
-    /// Whether there is no such room before batches are released.
-    pub(crate) const fn is_full_of_shown(&self) -> bool {
-        self.shown >= self.max
-    }
-
     /// Whether nothing is being decompressed.
     pub(crate) const fn is_none_allowed(&self) -> bool {
         self.allowed == 0

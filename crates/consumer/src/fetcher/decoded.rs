@@ -37,11 +37,11 @@ impl Fetcher {
             || self.budget.is_none_allowed() && self.budget.shown_of(&job.tp) == 0
     }
 
-    /// Whether `job` cannot begin before batches are released, for however long that takes.
+    /// Whether so much is held of the partition that `job` cannot begin before batches of it are released, for however long
+    /// that takes.
     pub(super) fn is_parked(&self, job: &DecodeJob) -> bool {
         let shown = self.budget.shown_of(&job.tp);
-        let full = shown >= self.config.partition_bytes_max || self.budget.is_full_of_shown();
-        job.allowance > 0 && shown > 0 && full
+        job.allowance > 0 && shown >= self.config.partition_bytes_max
     }
 
     /// Drops the jobs of `tp` that are void.
