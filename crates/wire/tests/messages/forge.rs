@@ -17,7 +17,8 @@ pub(crate) enum Expected {
 impl Expected {
     pub(crate) fn is(self, kind: &DecodeErrorKind) -> bool {
         let found = match kind {
-            DecodeErrorKind::Truncated => Self::Truncated,
+            // A string that is said to be longer than any may be is refused before its end is looked for.
+            DecodeErrorKind::Truncated | DecodeErrorKind::StringTooLong(_) => Self::Truncated,
             DecodeErrorKind::CountTooLarge { .. } => Self::CountTooLarge,
             DecodeErrorKind::NegativeLength(_) => Self::NegativeLength,
             DecodeErrorKind::UnexpectedNull => Self::UnexpectedNull,
