@@ -62,11 +62,8 @@ pub fn decode_response<'a, R: ApiMessage + Decode<'a>>(
     frame: &'a Bytes,
     version: ApiVersion,
 ) -> Result<R, DecodeError> {
-    let mut reader = Reader::new(frame);
-    reader.set_context(R::NAME, version);
-    reader.i32("correlation_id")?;
-    reader.set_flexible(has_flexible_response_header::<R>(version));
-    reader.skip_tagged_fields()?;
+    let flexible = has_flexible_response_header::<R>(version);
+    let (_, mut reader) = response_body(frame, R::NAME, version, flexible)?;
     let response = R::decode(&mut reader, version)?;
     reader.finish()?;
     Ok(response)
@@ -89,16 +86,13 @@ pub fn decode_any_response(
     key: ApiKey,
     version: ApiVersion,
 ) -> Result<(CorrelationId, AnyResponse<'_>), DecodeError> {
-    let correlation_id = peek_correlation_id(frame)?;
     if key == ApiKey::API_VERSIONS {
+        let correlation_id = peek_correlation_id(frame)?;
         let response = decode_api_versions_response(frame, version)?;
         return Ok((correlation_id, response.into()));
     }
-    let mut reader = Reader::new(frame);
-    reader.set_context(key.name(), version);
-    reader.i32("correlation_id")?;
-    reader.set_flexible(key.flexible_since().is_some_and(|since| version >= since));
-    reader.skip_tagged_fields()?;
+    let flexible = key.flexible_since().is_some_and(|since| version >= since);
+    let (correlation_id, mut reader) = response_body(frame, key.name(), version, flexible)?;
     let response = AnyResponse::decode(key, &mut reader, version)?;
     reader.finish()?;
     Ok((correlation_id, response))
@@ -184,6 +178,21 @@ pub fn take_frame(
     }
     buffer.advance(4);
     Ok(Some(buffer.split_to(len).freeze()))
+}
+
+/// Reads a response's header; the reader then stands at the body.
+fn response_body<'a>(
+    frame: &'a Bytes,
+    name: &'static str,
+    version: ApiVersion,
+    flexible: bool,
+) -> Result<(CorrelationId, Reader<'a>), DecodeError> {
+    let mut reader = Reader::new(frame);
+    reader.set_context(name, version);
+    let correlation_id = CorrelationId(reader.i32("correlation_id")?);
+    reader.set_flexible(flexible);
+    reader.skip_tagged_fields()?;
+    Ok((correlation_id, reader))
 }
 
 fn is_flexible<M: ApiMessage>(version: ApiVersion) -> bool {

@@ -2,8 +2,7 @@
 
 use zstd_safe::{CCtx, CParameter, DCtx, get_error_name};
 
-use crate::compress::scratch::Scratch;
-use crate::compress::{Fault, Records};
+use crate::compress::Fault;
 
 const NO_MEMORY: Fault = Fault::Damaged("no memory for the decoder");
 /// What the decoder wants to be there beyond the last byte.
@@ -13,7 +12,7 @@ const TOO_SMALL: &str = "Destination buffer is too small";
 
 /// Compresses, with tables that are used again.
 #[derive(Default)]
-pub(in crate::compress) struct Encoder {
+pub(super) struct Encoder {
     context: Option<CCtx<'static>>,
 }
 
@@ -23,14 +22,8 @@ pub(super) struct Decoder {
 }
 
 impl Encoder {
-    /// Writes a frame and returns its length; `None` as soon as it is no shorter than the records.
-    pub(in crate::compress) fn compress(
-        &mut self,
-        records: Records<'_>,
-        level: i32,
-        joined: &mut Scratch,
-        out: &mut Scratch,
-    ) -> Option<usize> {
+    /// Writes a frame and returns its length; `None` if there is no room for it.
+    pub(super) fn compress(&mut self, whole: &[u8], level: i32, room: &mut [u8]) -> Option<usize> {
         let context = match &mut self.context {
             Some(context) => context,
             none => none.insert(CCtx::try_create()?),
@@ -38,14 +31,7 @@ impl Encoder {
         context
             .set_parameter(CParameter::CompressionLevel(level))
             .ok()?;
-        let room = out.room(records.len);
-        let mut written = None;
-        // One block: the frame's matches reach over all of the records.
-        records.blocks(records.len, joined, |whole| {
-            written = context.compress2(room, whole).ok();
-            written.map(|_| ())
-        })?;
-        written
+        context.compress2(room, whole).ok()
     }
 }
 

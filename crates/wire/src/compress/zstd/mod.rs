@@ -7,18 +7,14 @@ mod frames;
 mod pure;
 
 use self::frames::BLOCK_LEN;
-use super::Fault;
 use super::output::Output;
+use super::scratch::Scratch;
+use super::{Fault, Records};
 
 #[cfg(feature = "zstd-c")]
-use self::c::{Decoder as Frames, SLACK};
+use self::c::{Decoder as Frames, Encoder as Compress, SLACK};
 #[cfg(not(feature = "zstd-c"))]
-use self::pure::{Decoder as Frames, SLACK};
-
-#[cfg(feature = "zstd-c")]
-pub(super) use self::c::Encoder;
-#[cfg(not(feature = "zstd-c"))]
-pub(super) use self::pure::Encoder;
+use self::pure::{Decoder as Frames, Encoder as Compress, SLACK};
 
 /// The most that frames which do not say their size may become and still be decompressed into memory that is used again, and copied from there.
 /// Such frames are what Java and librdkafka write. Their last block is usually far shorter than the 128 KiB that it may be, so that new memory
@@ -28,11 +24,37 @@ const FRAME: Fault = Fault::Damaged("frame does not decompress");
 /// How many times its bytes a small batch usually becomes at most.
 const USUAL_RATIO: usize = 8;
 
+/// Compresses, with tables that are used again.
+#[derive(Default)]
+pub(super) struct Encoder {
+    library: Compress,
+}
+
 /// Decompresses, with tables that are used again.
 pub(super) struct Decoder {
     frames: Frames,
     /// What frames became that do not say their size.
     unsure: Vec<u8>,
+}
+
+impl Encoder {
+    /// Writes a frame and returns its length; `None` as soon as it is no shorter than the records.
+    pub(super) fn compress(
+        &mut self,
+        records: Records<'_>,
+        level: i32,
+        joined: &mut Scratch,
+        out: &mut Scratch,
+    ) -> Option<usize> {
+        let room = out.room(records.len);
+        let mut written = None;
+        // One block: the frame's matches reach over all of the records.
+        records.blocks(records.len, joined, |whole| {
+            written = self.library.compress(whole, level, room);
+            written.map(|_| ())
+        })?;
+        written
+    }
 }
 
 impl Decoder {

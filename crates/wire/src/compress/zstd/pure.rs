@@ -2,8 +2,7 @@
 
 use zrip::{CompressContext, DecompressContext, DecompressError};
 
-use crate::compress::scratch::Scratch;
-use crate::compress::{Fault, Records};
+use crate::compress::Fault;
 
 /// What 0 stands for in Kafka, as in the C library.
 const DEFAULT_LEVEL: i32 = 3;
@@ -13,7 +12,7 @@ pub(super) const SLACK: usize = 64;
 
 /// Compresses, with tables that are used again.
 #[derive(Default)]
-pub(in crate::compress) struct Encoder {
+pub(super) struct Encoder {
     context: Option<Box<CompressContext>>,
 }
 
@@ -23,14 +22,8 @@ pub(super) struct Decoder {
 }
 
 impl Encoder {
-    /// Writes a frame and returns its length; `None` as soon as it is no shorter than the records.
-    pub(in crate::compress) fn compress(
-        &mut self,
-        records: Records<'_>,
-        level: i32,
-        joined: &mut Scratch,
-        out: &mut Scratch,
-    ) -> Option<usize> {
+    /// Writes a frame and returns its length; `None` if there is no room for it.
+    pub(super) fn compress(&mut self, whole: &[u8], level: i32, room: &mut [u8]) -> Option<usize> {
         let level = if level == 0 { DEFAULT_LEVEL } else { level };
         let context = match &mut self.context {
             Some(context) => context,
@@ -42,14 +35,7 @@ impl Encoder {
             }
         };
         context.set_level(level).ok()?;
-        let room = out.room(records.len);
-        let mut written = None;
-        // One block: the frame's matches reach over all of the records.
-        records.blocks(records.len, joined, |whole| {
-            written = context.compress_into(whole, room).ok();
-            written.map(|_| ())
-        })?;
-        written
+        context.compress_into(whole, room).ok()
     }
 }
 
