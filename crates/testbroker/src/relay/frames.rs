@@ -58,7 +58,7 @@ impl<'a> Frames<'a> {
             if self.buffer.is_empty() {
                 self.read_some().await?;
             }
-            let path = route.path();
+            let path = route.state().path;
             let piece = left.min(self.buffer.len()).min(piece_bytes_max(path));
             let piece = self.buffer.split_to(piece);
             if let Some(copy) = &mut copy {

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     frames::Frames,
-    route::{RelayPath, Route, listen},
+    route::{PathState, RelayPath, Route, listen},
     rules::{RelayAction, RelayRuleId, Verdict},
     state::{ConnectionId, Shared},
 };
@@ -33,11 +33,11 @@ pub(super) async fn accept(
         };
         tokio::select! {
             () = accept_all(&open, &route, &shared) => {}
-            _ = route.until(|path| *path == RelayPath::Refused) => {}
+            () = route.until(|state| state.path == RelayPath::Refused) => {}
         }
         // Closed, not only left alone: the system would go on accepting for it.
         drop(open);
-        route.until(|path| *path != RelayPath::Refused).await;
+        route.until(|state| state.path != RelayPath::Refused).await;
         listener = loop {
             match listen(route.port) {
                 Ok((listener, _)) => break listener,
@@ -61,12 +61,14 @@ async fn accept_all(listener: &TcpListener, route: &Arc<Route>, shared: &Arc<Sha
 
 /// Carries one connection until either side ends it, a fault does, or it is cut.
 async fn serve(client: TcpStream, route: Arc<Route>, shared: Arc<Shared>) {
-    let (id, cut) = shared.state().open(Arc::clone(&route));
+    let (id, cut, born) = shared.state().open(Arc::clone(&route));
     tokio::select! {
+        // What the test has done comes before what the client sent after it.
+        biased;
         _ = cut => {}
-        _ = route.until(|path| *path == RelayPath::Refused) => {}
+        () = route.until(|state| state.refusals > born.refusals) => {}
         // Whatever the reason, the end of a connection is the same for both sides: it is closed.
-        _ = carry_or_swallow(client, &route, &shared, id) => {}
+        _ = carry_or_swallow(client, &route, born, &shared, id) => {}
     }
     shared.state().close(id);
 }
@@ -74,18 +76,20 @@ async fn serve(client: TcpStream, route: Arc<Route>, shared: Arc<Shared>) {
 async fn carry_or_swallow(
     mut client: TcpStream,
     route: &Arc<Route>,
+    born: PathState,
     shared: &Arc<Shared>,
     id: ConnectionId,
 ) -> io::Result<()> {
-    if route.path() == RelayPath::BlackHole {
+    if born.path == RelayPath::BlackHole {
         return swallow(client, None).await;
     }
     let mut broker = TcpStream::connect((route.target.0.as_str(), route.target.1)).await?;
     client.set_nodelay(true)?;
     broker.set_nodelay(true)?;
     let end = tokio::select! {
-        _ = route.until(|path| *path == RelayPath::BlackHole) => End::Swallow,
-        end = carry(&mut client, &mut broker, route, shared, id) => end?,
+        biased;
+        () = route.until(|state| state.black_holes > born.black_holes) => End::Swallow,
+        end = carry(&mut client, &mut broker, route, born, shared, id) => end?,
     };
     match end {
         End::Close => Ok(()),
@@ -111,13 +115,14 @@ async fn carry(
     client: &mut TcpStream,
     broker: &mut TcpStream,
     route: &Arc<Route>,
+    born: PathState,
     shared: &Arc<Shared>,
     id: ConnectionId,
 ) -> io::Result<End> {
     let (client_read, client_write) = client.split();
     let (broker_read, broker_write) = broker.split();
     tokio::select! {
-        end = carry_requests(client_read, broker_write, route, shared, id) => end,
+        end = carry_requests(client_read, broker_write, route, born, shared, id) => end,
         end = carry_answers(broker_read, client_write, route, shared, id) => end.map(|()| End::Close),
     }
 }
@@ -126,6 +131,7 @@ async fn carry_requests(
     client: ReadHalf<'_>,
     mut broker: WriteHalf<'_>,
     route: &Arc<Route>,
+    born: PathState,
     shared: &Arc<Shared>,
     id: ConnectionId,
 ) -> io::Result<End> {
@@ -133,6 +139,10 @@ async fn carry_requests(
     loop {
         // Length, API key, version, correlation id: the same bytes in every version of the request header.
         let (frame_bytes, mut head) = frames.head::<12>().await?;
+        // The path may have become one in the very poll that read this.
+        if route.state().black_holes > born.black_holes {
+            return Ok(End::Swallow);
+        }
         let api = ApiKey(head.get_i16());
         let _version = head.get_i16();
         let (verdict, number) = shared.state().enter(id, api, CorrelationId(head.get_i32()));

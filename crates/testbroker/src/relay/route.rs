@@ -31,7 +31,15 @@ pub(super) struct Route {
     pub(super) target: Target,
     /// The relay's own port.
     pub(super) port: u16,
-    path: watch::Sender<RelayPath>,
+    state: watch::Sender<PathState>,
+}
+
+/// The path as it is, and how often it was cut off: who only looked at the path would miss one that came and went.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PathState {
+    pub(super) path: RelayPath,
+    pub(super) refusals: u64,
+    pub(super) black_holes: u64,
 }
 
 impl Route {
@@ -39,22 +47,26 @@ impl Route {
         Self {
             target,
             port,
-            path: watch::Sender::new(RelayPath::Open),
+            state: watch::Sender::default(),
         }
     }
 
-    pub(super) fn path(&self) -> RelayPath {
-        *self.path.borrow()
+    pub(super) fn state(&self) -> PathState {
+        *self.state.borrow()
     }
 
     pub(super) fn set_path(&self, path: RelayPath) {
-        self.path.send_replace(path);
+        self.state.send_modify(|state| {
+            state.path = path;
+            state.refusals += u64::from(path == RelayPath::Refused);
+            state.black_holes += u64::from(path == RelayPath::BlackHole);
+        });
     }
 
     /// Returns when the path is as `wanted` says; at once if it is already.
-    pub(super) async fn until(&self, wanted: impl FnMut(&RelayPath) -> bool) {
+    pub(super) async fn until(&self, wanted: impl FnMut(&PathState) -> bool) {
         // It fails only when the sender is gone, which stands as long as `self` does.
-        let _ = self.path.subscribe().wait_for(wanted).await;
+        let _ = self.state.subscribe().wait_for(wanted).await;
     }
 }
 

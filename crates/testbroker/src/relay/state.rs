@@ -9,7 +9,7 @@ use milena_wire::{ApiKey, CorrelationId};
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    route::{RelayPath, Route},
+    route::{PathState, RelayPath, Route},
     rules::{HoldToken, RelayAction, RelayRuleId, Rules, Verdict},
 };
 
@@ -131,11 +131,16 @@ impl State {
         )
     }
 
-    /// Enters a connection; the receiver resolves when it is to be cut.
-    pub(super) fn open(&mut self, route: Arc<Route>) -> (ConnectionId, oneshot::Receiver<()>) {
+    /// Enters a connection; the receiver resolves when it is to be cut. With it, the path as it is for this connection:
+    /// what is made of it from now on, under this lock, happens to the connection too.
+    pub(super) fn open(
+        &mut self,
+        route: Arc<Route>,
+    ) -> (ConnectionId, oneshot::Receiver<()>, PathState) {
         self.opened += 1;
         let id = ConnectionId(self.opened);
         let (cut, to_cut) = oneshot::channel();
+        let born = route.state();
         self.connections.insert(
             id,
             Connection {
@@ -144,7 +149,7 @@ impl State {
                 under_way: VecDeque::new(),
             },
         );
-        (id, to_cut)
+        (id, to_cut, born)
     }
 
     pub(super) fn close(&mut self, id: ConnectionId) {

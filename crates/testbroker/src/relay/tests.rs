@@ -335,7 +335,7 @@ fn answers_are_matched_past_requests_that_are_never_answered() {
         .rules
         .add(RelayRule::any().nth(2), RelayAction::HoldAnswers(token));
     let route = Arc::new(Route::new(("127.0.0.1".into(), 1), 2));
-    let (id, _cut) = state.open(route);
+    let (id, _cut, _born) = state.open(route);
     for correlation in 1..=3 {
         state.enter(id, ApiKey::PRODUCE, milena_wire::CorrelationId(correlation));
     }

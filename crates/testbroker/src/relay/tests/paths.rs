@@ -138,6 +138,24 @@ fn a_black_hole_takes_everything_and_closes_nothing_and_later_connections_are_se
 }
 
 #[test]
+fn a_black_hole_that_came_and_went_at_once_still_swallowed_what_stood() {
+    for _ in 0..20 {
+        let world = World::start();
+        let mut before = world.client();
+        request_on(&mut before, 1);
+        assert_eq!(read_answer(&mut before), Some(1));
+        for path in [RelayPath::BlackHole, RelayPath::Open] {
+            world.relay.set_path("127.0.0.1", world.script.port, path);
+        }
+        request_on(&mut before, 2);
+        let mut after = world.client();
+        request_on(&mut after, 3);
+        assert_eq!(read_answer(&mut after), Some(3));
+        assert_eq!(world.script.seen(), [1, 3]);
+    }
+}
+
+#[test]
 fn a_refused_path_closes_what_stands_and_listens_again_on_the_same_port() {
     let world = World::start();
     let mut before = world.client();
