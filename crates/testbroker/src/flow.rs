@@ -1,6 +1,5 @@
 //! How a request goes through the broker: frame, fault, handler, answer.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -11,7 +10,7 @@ use crate::broker::Broker;
 use crate::connection::{ConnectionId, Output};
 use crate::faults::{Action, Decision, HoldId, Subject, Touched};
 use crate::history::{Entry, Outcome, RequestName};
-use crate::request::{After, Context, Forced, InFlight, Reply, Stage, peek_name};
+use crate::request::{After, Context, Forced, InFlight, Reply, Stage, WaitOn, peek_name};
 use crate::timers::Timer;
 
 impl Broker {
@@ -65,6 +64,8 @@ impl Broker {
                 }
                 Timer::Markers(id) => self.cluster.write_markers(&id),
                 Timer::TransactionTimeout(id) => self.cluster.time_out_transaction(&id),
+                Timer::Group(id) => self.cluster.handle_group_timeout(&id),
+                Timer::Housekeeping => self.cluster.keep_house(),
             }
             // In between, so that what one timer set free is not overtaken by the next.
             self.pump();
@@ -207,6 +208,9 @@ impl Broker {
         let context = Context {
             now,
             received,
+            request: id,
+            connection: request.connection,
+            client_id: None,
             node: request.node,
             version: request.name.version.0,
             correlation_id: request.name.correlation_id,
@@ -222,12 +226,12 @@ impl Broker {
                 self.note(id, Outcome::Applied);
                 self.finish(id);
             }
-            Reply::Wait { until, partitions } => {
+            Reply::Wait { until, on } => {
                 // Once, not at every look.
                 if received == now {
                     self.note(id, Outcome::Waiting);
                 }
-                self.wait(id, until, partitions);
+                self.wait(id, until, on);
             }
             Reply::Close(reason) => {
                 let conn = self
@@ -363,10 +367,15 @@ impl Broker {
         }
     }
 
-    fn wait(&mut self, id: u64, until: Instant, partitions: Vec<(Arc<str>, i32)>) {
-        for (topic, index) in &partitions {
-            if let Some(partition) = self.cluster.topics.partition_mut(topic, *index) {
-                partition.waiting.insert(id);
+    fn wait(&mut self, id: u64, until: Instant, on: Vec<WaitOn>) {
+        for thing in &on {
+            match thing {
+                WaitOn::Partition(topic, index) => {
+                    if let Some(partition) = self.cluster.topics.partition_mut(topic, *index) {
+                        partition.waiting.insert(id);
+                    }
+                }
+                WaitOn::Group(group) => self.cluster.groups.wait(group, id),
             }
         }
         // Never at once: a timer that is due already would be looked at again without end.
@@ -374,7 +383,7 @@ impl Broker {
         let until = soon.map_or(until, |soon| until.max(soon));
         let timer = self.cluster.timers.set(until, Timer::Request(id));
         if let Some(request) = self.in_flight.get_mut(&id) {
-            request.waiting_on = partitions;
+            request.waiting_on = on;
             request.timer = Some(timer);
         }
     }
@@ -386,9 +395,14 @@ impl Broker {
         if let Some(timer) = request.timer.take() {
             self.cluster.timers.cancel(timer);
         }
-        for (topic, index) in std::mem::take(&mut request.waiting_on) {
-            if let Some(partition) = self.cluster.topics.partition_mut(&topic, index) {
-                partition.waiting.remove(&id);
+        for thing in std::mem::take(&mut request.waiting_on) {
+            match thing {
+                WaitOn::Partition(topic, index) => {
+                    if let Some(partition) = self.cluster.topics.partition_mut(&topic, index) {
+                        partition.waiting.remove(&id);
+                    }
+                }
+                WaitOn::Group(group) => self.cluster.groups.stop_waiting(&group, id),
             }
         }
     }

@@ -31,8 +31,8 @@ pub(crate) struct InFlight {
     /// The barrier it waits at.
     pub(crate) held_by: Option<HoldId>,
     pub(crate) timer: Option<TimerKey>,
-    /// Partitions at which it is registered.
-    pub(crate) waiting_on: Vec<(Arc<str>, i32)>,
+    /// Where it is registered.
+    pub(crate) waiting_on: Vec<WaitOn>,
 }
 
 impl InFlight {
@@ -130,11 +130,26 @@ impl Forced {
 pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
     pub(crate) received: Instant,
+    /// The same each time the handler of a waiting request is called, and no other request's.
+    pub(crate) request: u64,
+    /// `None` once nobody waits for the answer.
+    pub(crate) connection: Option<ConnectionId>,
+    /// As the request's header has it, while a handler looks at the request.
+    pub(crate) client_id: Option<&'a str>,
     pub(crate) node: i32,
     pub(crate) version: i16,
     pub(crate) correlation_id: CorrelationId,
     pub(crate) throttle_time_ms: i32,
     pub(crate) forced: Option<&'a Forced>,
+}
+
+/// What a request can wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WaitOn {
+    /// A partition's log, leader or replicas.
+    Partition(Arc<str>, i32),
+    /// A group's state.
+    Group(Arc<str>),
 }
 
 /// What a handler makes of a request.
@@ -143,10 +158,11 @@ pub(crate) enum Reply {
     Answer(Frame),
     /// There is no answer by protocol (acks=0).
     Nothing,
-    /// Ask again at this time, or when one of these partitions changes.
+    /// Ask again at this time, or when one of these changes. The handler is called anew with the
+    /// same [`Context::request`].
     Wait {
         until: Instant,
-        partitions: Vec<(Arc<str>, i32)>,
+        on: Vec<WaitOn>,
     },
     /// The connection cannot be kept.
     Close(String),

@@ -13,6 +13,10 @@ pub(crate) enum Timer {
     Markers(Arc<str>),
     /// The open transaction of this transactional id has had its time.
     TransactionTimeout(Arc<str>),
+    /// A deadline of this group: a session, a rebalance, a wait for members.
+    Group(Arc<str>),
+    /// Retention, compaction, expiry: whatever goes by age.
+    Housekeeping,
 }
 
 /// Names one timer, for cancelling it.

@@ -22,7 +22,7 @@ pub(crate) fn handle(
     let error = context.check().err().unwrap_or_default();
     let mut response = ApiVersionsResponse {
         error_code: error,
-        api_keys: served(cluster, &SERVED),
+        api_keys: served(cluster, SERVED),
         throttle_time_ms: context.throttle_time_ms,
         ..Default::default()
     };

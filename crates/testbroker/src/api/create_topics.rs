@@ -67,14 +67,17 @@ fn create(
     context
         .check_partition(topic.name, -1)
         .map_err(|code| (code, "a fault wants it"))?;
-    let leaders = leaders_of(cluster, topic)?;
-    let partitions = match (topic.num_partitions, leaders.len()) {
+    let assignment = assignment_of(cluster, topic)?;
+    let partitions = match (topic.num_partitions, assignment.len()) {
         (-1, 0) => cluster.config.default_partitions,
         (-1, assigned) => i32::try_from(assigned).unwrap_or(i32::MAX),
         (count, _) => count,
     };
-    let nodes = i16::try_from(cluster.nodes.len()).unwrap_or(i16::MAX);
-    if topic.replication_factor == 0 || topic.replication_factor > nodes {
+    let replication = match topic.replication_factor {
+        -1 => cluster.default_replication(),
+        factor => usize::try_from(factor).unwrap_or(0),
+    };
+    if replication == 0 || replication > cluster.nodes.len() {
         return Err((
             ErrorCode::INVALID_REPLICATION_FACTOR,
             "there are not so many nodes",
@@ -86,35 +89,31 @@ fn create(
             .map(|()| (Uuid::ZERO, partitions))
             .map_err(|refused| (refused.code, refused.message));
     }
-    let created = cluster.create_topic(topic.name, partitions, &leaders);
+    let config = cluster.default_topic_config();
+    let created = if assignment.is_empty() {
+        cluster.create_topic(topic.name, partitions, replication, config)
+    } else {
+        cluster.create_topic_on(topic.name, partitions, assignment, config)
+    };
     created
         .map(|id| (id, partitions))
         .map_err(|refused| (refused.code, refused.message))
 }
 
-/// The first replica of each assigned partition.
-fn leaders_of(
-    cluster: &Cluster,
-    topic: &CreatableTopic<'_>,
-) -> Result<BTreeMap<i32, i32>, Refusal> {
-    let mut leaders = BTreeMap::new();
+/// The replicas of each partition, if the request says which.
+fn assignment_of(cluster: &Cluster, topic: &CreatableTopic<'_>) -> Result<Vec<Vec<i32>>, Refusal> {
+    let refused = |sentence| Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, sentence));
+    let mut assigned = BTreeMap::new();
     for assignment in &topic.assignments {
-        match assignment.broker_ids.iter().next() {
-            Some(leader) if cluster.node(leader).is_some() => {
-                leaders.insert(assignment.partition_index, leader);
-            }
-            _ => return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, "no such replica")),
+        let replicas: Vec<i32> = assignment.broker_ids.iter().collect();
+        if replicas.is_empty() || replicas.iter().any(|id| cluster.node(*id).is_none()) {
+            return refused("no such replica");
         }
+        assigned.insert(assignment.partition_index, replicas);
     }
-    let consecutive = (0..)
-        .zip(leaders.keys())
-        .all(|(index, assigned)| index == *assigned);
-    if consecutive {
-        Ok(leaders)
-    } else {
-        Err((
-            ErrorCode::INVALID_REPLICA_ASSIGNMENT,
-            "partitions are not numbered from 0",
-        ))
+    let consecutive = (0..).zip(assigned.keys()).all(|(index, key)| index == *key);
+    if !consecutive {
+        return refused("partitions are not numbered from 0");
     }
+    Ok(assigned.into_values().collect())
 }

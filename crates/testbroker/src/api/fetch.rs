@@ -16,7 +16,7 @@ use milena_wire::messages::{
 use milena_wire::{ErrorCode, Payload};
 
 use crate::cluster::{Cluster, millis};
-use crate::request::{Context, Reply};
+use crate::request::{Context, Reply, WaitOn};
 use read::{Read, Room};
 
 pub(crate) fn handle(
@@ -62,10 +62,10 @@ pub(crate) fn handle(
     if room.taken < bytes_min && !failed && !reads.is_empty() && context.now < deadline {
         let partitions = reads
             .into_iter()
-            .filter_map(|read| Some((read.topic?, read.index)));
+            .filter_map(|read| Some(WaitOn::Partition(read.topic?, read.index)));
         return Reply::Wait {
             until: deadline,
-            partitions: partitions.collect(),
+            on: partitions.collect(),
         };
     }
     answer(cluster, context, request, reads)

@@ -2,8 +2,6 @@
 //!
 //! Not done: authorized operations (always "unknown"), racks, offline replicas of a live node.
 
-use std::collections::BTreeMap;
-
 use milena_wire::messages::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
     MetadataResponsePartition, MetadataResponseTopic,
@@ -61,7 +59,9 @@ fn create_missing(cluster: &mut Cluster, request: &MetadataRequest<'_>) {
     {
         if cluster.topics.get(name).is_none() {
             // A refused name is answered below as a topic that does not exist.
-            let _ = cluster.create_topic(name, partitions, &BTreeMap::new());
+            let replication = cluster.default_replication();
+            let config = cluster.default_topic_config();
+            let _ = cluster.create_topic(name, partitions, replication, config);
         }
     }
 }
@@ -129,9 +129,8 @@ fn partition_of(
     index: i32,
     partition: &Partition,
 ) -> MetadataResponsePartition<'static> {
-    // Every node is a replica: the logs are shared.
-    let replicas: Vec<i32> = cluster.nodes.iter().map(|node| node.id).collect();
-    let (up, down): (Vec<i32>, Vec<i32>) = replicas.iter().partition(|id| cluster.is_up(**id));
+    let down = partition.replicas.iter().filter(|id| !cluster.is_up(**id));
+    let down: Vec<i32> = down.copied().collect();
     let leader = if cluster.is_up(partition.leader) {
         partition.leader
     } else {
@@ -150,8 +149,8 @@ fn partition_of(
         partition_index: index,
         leader_id: leader,
         leader_epoch: partition.leader_epoch,
-        replica_nodes: replicas.into(),
-        isr_nodes: up.into(),
+        replica_nodes: partition.replicas.clone().into(),
+        isr_nodes: partition.isr.clone().into(),
         offline_replicas: down.into(),
     }
 }

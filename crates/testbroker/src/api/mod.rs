@@ -47,38 +47,60 @@ pub(crate) fn handle(
     dispatch(cluster, context, name, frame).unwrap_or_else(Reply::from)
 }
 
-fn dispatch(
-    cluster: &mut Cluster,
-    context: &Context<'_>,
-    name: RequestName,
-    frame: &Bytes,
-) -> Result<Reply, DecodeError> {
-    let mut reader = Reader::new(frame);
-    decode_request_header(&mut reader)?;
-    let body = Body {
-        reader,
-        version: name.version,
-        exact: cluster.config.refuse_trailing_bytes,
-    };
-    Ok(match name.api {
-        ApiKey::PRODUCE => produce::handle(cluster, context, &body.read()?),
-        ApiKey::FETCH => fetch::handle(cluster, context, &body.read()?),
-        ApiKey::LIST_OFFSETS => list_offsets::handle(cluster, context, &body.read()?),
-        ApiKey::METADATA => metadata::handle(cluster, context, &body.read()?),
-        ApiKey::OFFSET_FETCH => offset_fetch::handle(cluster, context, &body.read()?),
-        ApiKey::FIND_COORDINATOR => find_coordinator::handle(cluster, context, &body.read()?),
-        ApiKey::API_VERSIONS => api_versions::handle(cluster, context, &body.read()?),
-        ApiKey::CREATE_TOPICS => create_topics::handle(cluster, context, &body.read()?),
-        ApiKey::DELETE_TOPICS => delete_topics::handle(cluster, context, &body.read()?),
-        ApiKey::INIT_PRODUCER_ID => init_producer_id::handle(cluster, context, &body.read()?),
-        ApiKey::ADD_PARTITIONS_TO_TXN => {
-            add_partitions_to_txn::handle(cluster, context, &body.read()?)
+/// The APIs served, a line each in the order of their keys: key, module, request.
+macro_rules! apis {
+    ($($key:ident, $module:ident, $request:ty;)*) => {
+        /// Every API served, in the order of its key.
+        pub(crate) const SERVED: &[ApiKey] = &[$(ApiKey::$key),*];
+
+        fn dispatch(
+            cluster: &mut Cluster,
+            context: &Context<'_>,
+            name: RequestName,
+            frame: &Bytes,
+        ) -> Result<Reply, DecodeError> {
+            let mut reader = Reader::new(frame);
+            let header = decode_request_header(&mut reader)?;
+            let context = &Context {
+                client_id: header.client_id,
+                ..*context
+            };
+            let body = Body {
+                reader,
+                version: name.version,
+                exact: cluster.config.refuse_trailing_bytes,
+            };
+            Ok(match name.api {
+                $(ApiKey::$key => $module::handle(cluster, context, &body.read::<$request>()?),)*
+                other => Reply::Close(format!("{other} is not served")),
+            })
         }
-        ApiKey::ADD_OFFSETS_TO_TXN => add_offsets_to_txn::handle(cluster, context, &body.read()?),
-        ApiKey::END_TXN => end_txn::handle(cluster, context, &body.read()?),
-        ApiKey::TXN_OFFSET_COMMIT => txn_offset_commit::handle(cluster, context, &body.read()?),
-        other => Reply::Close(format!("{other} is not served")),
-    })
+
+        /// What our definitions can read and write, which is what Kafka 4.3 serves.
+        fn ours(api: ApiKey) -> Option<VersionRange> {
+            Some(match api {
+                $(ApiKey::$key => <$request>::VERSIONS,)*
+                _ => return None,
+            })
+        }
+    };
+}
+
+apis! {
+    PRODUCE, produce, wire::ProduceRequest<'_>;
+    FETCH, fetch, wire::FetchRequest<'_>;
+    LIST_OFFSETS, list_offsets, wire::ListOffsetsRequest<'_>;
+    METADATA, metadata, wire::MetadataRequest<'_>;
+    OFFSET_FETCH, offset_fetch, wire::OffsetFetchRequest<'_>;
+    FIND_COORDINATOR, find_coordinator, wire::FindCoordinatorRequest<'_>;
+    API_VERSIONS, api_versions, wire::ApiVersionsRequest<'_>;
+    CREATE_TOPICS, create_topics, wire::CreateTopicsRequest<'_>;
+    DELETE_TOPICS, delete_topics, wire::DeleteTopicsRequest<'_>;
+    INIT_PRODUCER_ID, init_producer_id, wire::InitProducerIdRequest<'_>;
+    ADD_PARTITIONS_TO_TXN, add_partitions_to_txn, wire::AddPartitionsToTxnRequest<'_>;
+    ADD_OFFSETS_TO_TXN, add_offsets_to_txn, wire::AddOffsetsToTxnRequest<'_>;
+    END_TXN, end_txn, wire::EndTxnRequest<'_>;
+    TXN_OFFSET_COMMIT, txn_offset_commit, wire::TxnOffsetCommitRequest<'_>;
 }
 
 /// A request's body.
@@ -99,24 +121,6 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Every API served, in the order of its key.
-const SERVED: [ApiKey; 14] = [
-    ApiKey::PRODUCE,
-    ApiKey::FETCH,
-    ApiKey::LIST_OFFSETS,
-    ApiKey::METADATA,
-    ApiKey::OFFSET_FETCH,
-    ApiKey::FIND_COORDINATOR,
-    ApiKey::API_VERSIONS,
-    ApiKey::CREATE_TOPICS,
-    ApiKey::DELETE_TOPICS,
-    ApiKey::INIT_PRODUCER_ID,
-    ApiKey::ADD_PARTITIONS_TO_TXN,
-    ApiKey::ADD_OFFSETS_TO_TXN,
-    ApiKey::END_TXN,
-    ApiKey::TXN_OFFSET_COMMIT,
-];
-
 /// The versions of an API that this cluster serves and advertises.
 pub(crate) fn versions(config: &BrokerConfig, api: ApiKey) -> Option<VersionRange> {
     let ours = ours(api)?;
@@ -128,27 +132,6 @@ pub(crate) fn versions(config: &BrokerConfig, api: ApiKey) -> Option<VersionRang
         max = max.min(ApiVersion(*cap));
     }
     (max >= ours.min).then_some(VersionRange { min: ours.min, max })
-}
-
-/// What our definitions can read and write, which is what Kafka 4.3 serves.
-fn ours(api: ApiKey) -> Option<VersionRange> {
-    Some(match api {
-        ApiKey::PRODUCE => wire::ProduceRequest::VERSIONS,
-        ApiKey::FETCH => wire::FetchRequest::VERSIONS,
-        ApiKey::LIST_OFFSETS => wire::ListOffsetsRequest::VERSIONS,
-        ApiKey::METADATA => wire::MetadataRequest::VERSIONS,
-        ApiKey::OFFSET_FETCH => wire::OffsetFetchRequest::VERSIONS,
-        ApiKey::FIND_COORDINATOR => wire::FindCoordinatorRequest::VERSIONS,
-        ApiKey::API_VERSIONS => wire::ApiVersionsRequest::VERSIONS,
-        ApiKey::CREATE_TOPICS => wire::CreateTopicsRequest::VERSIONS,
-        ApiKey::DELETE_TOPICS => wire::DeleteTopicsRequest::VERSIONS,
-        ApiKey::INIT_PRODUCER_ID => wire::InitProducerIdRequest::VERSIONS,
-        ApiKey::ADD_PARTITIONS_TO_TXN => wire::AddPartitionsToTxnRequest::VERSIONS,
-        ApiKey::ADD_OFFSETS_TO_TXN => wire::AddOffsetsToTxnRequest::VERSIONS,
-        ApiKey::END_TXN => wire::EndTxnRequest::VERSIONS,
-        ApiKey::TXN_OFFSET_COMMIT => wire::TxnOffsetCommitRequest::VERSIONS,
-        _ => return None,
-    })
 }
 
 /// The highest versions of Kafka 3.9.

@@ -38,7 +38,7 @@ pub(crate) fn handle(
         join::Joined::Later(until) => {
             return Reply::Wait {
                 until,
-                partitions: Vec::new(),
+                on: Vec::new(),
             };
         }
     }

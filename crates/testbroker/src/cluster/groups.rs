@@ -1,6 +1,6 @@
 //! Committed offsets, and those that wait for the end of their transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Cluster;
@@ -17,6 +17,8 @@ pub(crate) struct Groups {
     /// Producers of each partition of the internal offsets topic: they are fenced there as in any
     /// other partition.
     producers: BTreeMap<i32, Producers>,
+    /// Requests that want to know when a group changes; a group need not exist to be waited for.
+    waiting: BTreeMap<Arc<str>, BTreeSet<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,22 @@ impl Groups {
 
     pub(crate) fn has_room_for(&self, group: &str) -> bool {
         self.by_id.len() < GROUPS_MAX || self.by_id.contains_key(group)
+    }
+
+    pub(crate) fn wait(&mut self, group: &Arc<str>, request: u64) {
+        self.waiting
+            .entry(group.clone())
+            .or_default()
+            .insert(request);
+    }
+
+    pub(crate) fn stop_waiting(&mut self, group: &str, request: u64) {
+        if let Some(waiting) = self.waiting.get_mut(group) {
+            waiting.remove(&request);
+            if waiting.is_empty() {
+                self.waiting.remove(group);
+            }
+        }
     }
 
     /// The producers of the offsets partition that holds `group`.
@@ -122,6 +140,18 @@ impl Group {
 }
 
 impl Cluster {
+    /// Lets everybody who waits for this group look again.
+    pub(crate) fn wake_group(&mut self, group: &str) {
+        if let Some(waiting) = self.groups.waiting.remove(group) {
+            self.woken.extend(waiting);
+        }
+    }
+
+    /// A deadline of a group may have passed.
+    pub(crate) fn handle_group_timeout(&mut self, group: &str) {
+        self.wake_group(group);
+    }
+
     pub(crate) fn committed_offset(&self, group: &str, topic: &str, partition: i32) -> Option<i64> {
         let group = self.groups.get(group)?;
         group

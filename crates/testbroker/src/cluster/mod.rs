@@ -2,6 +2,7 @@
 
 mod coordinators;
 mod groups;
+mod topic_config;
 mod topics;
 mod transactions;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 pub use coordinators::CoordinatorKind;
 pub(crate) use coordinators::Coordinators;
 pub(crate) use groups::{CommittedOffset, Groups, offsets_partition};
+pub(crate) use topic_config::TopicConfig;
 pub(crate) use topics::{Partition, Topics, is_legal_name};
 pub(crate) use transactions::{JoinMode, millis, offsets_participant};
 
@@ -131,6 +133,9 @@ impl Cluster {
     pub(crate) fn raises_epochs(&self) -> bool {
         self.config.emulate == Emulate::V4_3 && self.config.transaction_version >= 2
     }
+
+    /// Whatever goes by age: called by [`Timer::Housekeeping`](crate::timers::Timer).
+    pub(crate) fn keep_house(&mut self) {}
 
     /// Marks a node as stopped or started and moves what it led, as configured.
     pub(crate) fn set_up(&mut self, id: i32, up: bool) {

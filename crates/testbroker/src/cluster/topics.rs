@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use milena_wire::{ErrorCode, Uuid};
 
-use super::{Cluster, OFFSETS_TOPIC};
+use super::{Cluster, OFFSETS_TOPIC, TopicConfig};
 use crate::limits::{PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
 use crate::log::PartitionLog;
 
@@ -22,6 +22,7 @@ pub(crate) struct Topics {
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) id: Uuid,
+    pub(crate) config: TopicConfig,
     pub(crate) partitions: Vec<Partition>,
 }
 
@@ -30,6 +31,10 @@ pub(crate) struct Partition {
     /// -1 while there is none.
     pub(crate) leader: i32,
     pub(crate) leader_epoch: i32,
+    /// The nodes that hold the partition, the preferred leader first.
+    pub(crate) replicas: Vec<i32>,
+    /// Those of them that are in sync, in the order of `replicas`.
+    pub(crate) isr: Vec<i32>,
     pub(crate) log: PartitionLog,
     /// First offset of each leader epoch.
     pub(crate) epoch_starts: BTreeMap<i32, i64>,
@@ -127,7 +132,7 @@ impl Topics {
         Ok(())
     }
 
-    fn insert(&mut self, name: &str, leaders: impl Iterator<Item = i32>) -> Uuid {
+    fn insert(&mut self, name: &str, config: TopicConfig, partitions: Vec<Partition>) -> Uuid {
         let id = loop {
             let id = Uuid(self.random.u128(1..).to_be_bytes());
             if !self.names.contains_key(&id) {
@@ -135,18 +140,27 @@ impl Topics {
             }
         };
         let name: Arc<str> = name.into();
-        let partitions = leaders.map(Partition::led_by).collect();
         self.names.insert(id, name.clone());
-        self.by_name.insert(name, Topic { id, partitions });
+        self.by_name.insert(
+            name,
+            Topic {
+                id,
+                config,
+                partitions,
+            },
+        );
         id
     }
 }
 
 impl Partition {
-    fn led_by(leader: i32) -> Self {
+    /// An empty partition on these nodes, led by `leader` (-1: nobody).
+    pub(crate) fn new(leader: i32, replicas: Vec<i32>, isr: Vec<i32>) -> Self {
         Self {
             leader,
             leader_epoch: 0,
+            replicas,
+            isr,
             log: PartitionLog::default(),
             epoch_starts: BTreeMap::from([(0, 0)]),
             waiting: BTreeSet::new(),
@@ -155,26 +169,51 @@ impl Partition {
 }
 
 impl Cluster {
-    /// Creates a topic whose partitions are led by the nodes in turn, or by `leaders` where given.
+    /// Creates a topic on `replication` nodes a partition, led by the nodes in turn.
     pub(crate) fn create_topic(
         &mut self,
         name: &str,
         partitions: i32,
-        leaders: &BTreeMap<i32, i32>,
+        replication: usize,
+        config: TopicConfig,
+    ) -> Result<Uuid, CreateError> {
+        let nodes = self.nodes.len();
+        let ring = |index: i32| {
+            let first = usize::try_from(index).unwrap_or(0);
+            let ids = (first..first + replication.clamp(1, nodes)).map(|place| place % nodes);
+            ids.map(|place| self.nodes[place].id).collect()
+        };
+        let assignment = (0..partitions.clamp(0, PARTITIONS_PER_TOPIC_MAX))
+            .map(ring)
+            .collect();
+        self.create_topic_on(name, partitions, assignment, config)
+    }
+
+    /// Creates a topic whose partitions are on just these nodes, the preferred leader first.
+    pub(crate) fn create_topic_on(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        assignment: Vec<Vec<i32>>,
+        config: TopicConfig,
     ) -> Result<Uuid, CreateError> {
         self.topics.check_new(name, partitions)?;
-        let nodes = self.config.nodes.max(1);
-        let elected: Vec<i32> = (0..partitions)
-            .map(|index| {
-                let wanted = leaders.get(&index).copied().unwrap_or(index % nodes + 1);
-                if self.is_up(wanted) {
-                    wanted
-                } else {
-                    self.successor(wanted).unwrap_or(-1)
-                }
-            })
-            .collect();
-        Ok(self.topics.insert(name, elected.into_iter()))
+        let place = |replicas: Vec<i32>| {
+            let up = replicas.iter().copied().filter(|id| self.is_up(*id));
+            let isr: Vec<i32> = up.collect();
+            Partition::new(isr.first().copied().unwrap_or(-1), replicas, isr)
+        };
+        let partitions = assignment.into_iter().map(place).collect();
+        Ok(self.topics.insert(name, config, partitions))
+    }
+
+    /// How many nodes hold a partition of a topic created without a count.
+    pub(crate) fn default_replication(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn default_topic_config(&self) -> TopicConfig {
+        TopicConfig::of_cluster(&self.config)
     }
 
     pub(crate) fn delete_topic(&mut self, name: &str) -> bool {
@@ -247,6 +286,7 @@ pub(crate) fn is_legal_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::BrokerConfig;
 
     #[test]
     fn names_follow_kafkas_rules() {
@@ -260,8 +300,9 @@ mod tests {
     fn topic_ids_repeat_with_the_seed() {
         let mut first = Topics::new(3);
         let mut second = Topics::new(3);
-        let id = first.insert("a", [1].into_iter());
-        assert_eq!(id, second.insert("a", [1].into_iter()));
-        assert_ne!(id, first.insert("b", [1].into_iter()));
+        let config = || TopicConfig::of_cluster(&BrokerConfig::default());
+        let id = first.insert("a", config(), Vec::new());
+        assert_eq!(id, second.insert("a", config(), Vec::new()));
+        assert_ne!(id, first.insert("b", config(), Vec::new()));
     }
 }

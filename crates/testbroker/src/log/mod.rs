@@ -57,7 +57,12 @@ impl PartitionLog {
         self.log_start_offset
     }
 
-    /// The offset the next record gets; all records below it are replicated and readable.
+    /// The offset the next record gets.
+    pub fn log_end_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// The offset below which every record is on all replicas in sync, and may be read.
     pub fn high_watermark(&self) -> i64 {
         self.next_offset
     }

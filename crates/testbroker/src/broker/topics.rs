@@ -1,0 +1,79 @@
+//! Topics, partitions and their logs, as a test sets and reads them.
+
+use super::Broker;
+use crate::log::PartitionLog;
+
+impl Broker {
+    /// Creates a topic led by the nodes in turn; false if it exists or cannot be.
+    pub fn create_topic(&mut self, name: &str, partitions: i32) -> bool {
+        let replication = self.cluster.default_replication();
+        let config = self.cluster.default_topic_config();
+        self.cluster
+            .create_topic(name, partitions, replication, config)
+            .is_ok()
+    }
+
+    /// Deletes a topic with its records.
+    pub fn delete_topic(&mut self, name: &str) -> bool {
+        self.cluster.delete_topic(name)
+    }
+
+    /// Makes `node` the leader (-1: nobody) and raises the leader epoch; false without such a
+    /// partition.
+    pub fn move_leader(&mut self, topic: &str, partition: i32, node: i32) -> bool {
+        let moved = self.cluster.set_leader(topic, partition, node);
+        self.cluster.write_due_markers();
+        moved
+    }
+
+    /// Deletes the records below `offset`, as DeleteRecords or retention would.
+    pub fn delete_records(&mut self, topic: &str, partition: i32, offset: i64) {
+        if let Some(found) = self.cluster.topics.partition_mut(topic, partition) {
+            let before = found.log.bytes();
+            found.log.delete_until(offset);
+            let freed = before - found.log.bytes();
+            self.cluster.topics.log_bytes -= freed;
+        }
+    }
+
+    /// The leader of a partition, -1 without one or without such a partition.
+    pub fn leader(&self, topic: &str, partition: i32) -> i32 {
+        self.cluster
+            .topics
+            .partition(topic, partition)
+            .map_or(-1, |found| found.leader)
+    }
+
+    /// The leader epoch of a partition, -1 without such a partition.
+    pub fn leader_epoch(&self, topic: &str, partition: i32) -> i32 {
+        self.cluster
+            .topics
+            .partition(topic, partition)
+            .map_or(-1, |found| found.leader_epoch)
+    }
+
+    /// The names of the topics and how many partitions each has.
+    pub fn topics(&self) -> impl Iterator<Item = (&str, i32)> {
+        self.cluster.topics.iter().map(|(name, topic)| {
+            (
+                &**name,
+                i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
+            )
+        })
+    }
+
+    /// The log of a partition: the truth that answers are held against.
+    pub fn log(&self, topic: &str, partition: i32) -> Option<&PartitionLog> {
+        self.cluster
+            .topics
+            .partition(topic, partition)
+            .map(|found| &found.log)
+    }
+
+    /// Makes a partition forget a producer, as expiry would; false if it did not know it or its
+    /// transaction is open.
+    pub fn forget_producer(&mut self, topic: &str, partition: i32, producer_id: i64) -> bool {
+        let partition = self.cluster.topics.partition_mut(topic, partition);
+        partition.is_some_and(|found| found.log.producers_mut().forget(producer_id))
+    }
+}
