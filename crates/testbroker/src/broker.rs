@@ -177,8 +177,8 @@ impl fmt::Display for Broker {
         for (id, transaction) in &self.cluster.transactions.by_id {
             writeln!(f, "transactional id {id}: {:?}", transaction.view())?;
         }
-        for id in self.cluster.groups.ids() {
-            writeln!(f, "group {id}: {:?}", self.cluster.groups.get(id))?;
+        for (id, group) in self.cluster.groups.iter() {
+            writeln!(f, "group {id}: {group:?}")?;
         }
         for (name, index, partition) in self.cluster.topics.partitions() {
             write!(f, "{name}-{index} leader {} ", partition.leader)?;

@@ -22,6 +22,7 @@ mod config;
 mod connection;
 mod faults;
 mod flow;
+mod group;
 mod history;
 mod limits;
 mod log;

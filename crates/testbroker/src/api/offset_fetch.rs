@@ -203,7 +203,7 @@ fn everything(cluster: &Cluster, context: &Context<'_>, question: &Question) -> 
     let Some(group) = cluster.groups.get(&question.group) else {
         return topics;
     };
-    for (name, index) in group.committed().keys() {
+    for (name, index) in group.offsets.committed().keys() {
         let found = find_one(cluster, context, question, name, *index);
         match topics.last_mut().filter(|topic| topic.name == **name) {
             Some(topic) => topic.partitions.push(found),
@@ -233,10 +233,10 @@ fn find_one(
     let Some(group) = cluster.groups.get(&question.group) else {
         return Found::failed(index, ErrorCode::NONE);
     };
-    if question.require_stable && group.is_pending(topic, index) {
+    if question.require_stable && group.offsets.is_pending(topic, index) {
         return Found::failed(index, ErrorCode::UNSTABLE_OFFSET_COMMIT);
     }
-    match group.committed_offset(topic, index) {
+    match group.offsets.committed_offset(topic, index) {
         Some(committed) => Found {
             index,
             offset: committed.offset,

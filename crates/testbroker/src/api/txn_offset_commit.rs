@@ -14,10 +14,9 @@ use milena_wire::messages::{
     TxnOffsetCommitResponseTopic,
 };
 
-use crate::cluster::{
-    Cluster, CommittedOffset, CoordinatorKind, JoinMode, offsets_participant, offsets_partition,
-};
+use crate::cluster::{Cluster, CoordinatorKind, JoinMode, offsets_participant};
 use crate::config::Emulate;
+use crate::group::{CommittedOffset, offsets_partition};
 use crate::limits::OFFSET_METADATA_BYTES_MAX;
 use crate::request::{Context, Reply};
 use crate::transaction::Identity;
@@ -50,9 +49,8 @@ pub(crate) fn handle(
                     metadata: metadata.to_owned(),
                 };
                 let key = (topic.name.into(), index);
-                cluster
-                    .groups
-                    .add_pending(request.group_id, request.producer_id, [(key, offset)]);
+                let group = cluster.groups.get_or_create(request.group_id);
+                group.offsets.add_pending(request.producer_id, key, offset);
             }
             let error_code = match checked {
                 Ok(()) => context.shown_partition(topic.name, index, ErrorCode::NONE),

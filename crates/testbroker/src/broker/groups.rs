@@ -1,7 +1,7 @@
 //! Groups and their committed offsets, as a test sets and reads them.
 
 use super::Broker;
-use crate::cluster::CommittedOffset;
+use crate::group::CommittedOffset;
 
 impl Broker {
     /// Commits an offset for a group, outside any transaction, as a test's starting point.
@@ -11,9 +11,8 @@ impl Broker {
             leader_epoch: -1,
             metadata: String::new(),
         };
-        self.cluster
-            .groups
-            .commit(group, [((topic.into(), partition), committed)]);
+        let group = self.cluster.groups.get_or_create(group);
+        group.offsets.commit((topic.into(), partition), committed);
     }
 
     /// What a group has committed, without what an open transaction may commit.

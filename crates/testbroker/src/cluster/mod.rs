@@ -1,7 +1,6 @@
 //! What all nodes share: topics and their logs, coordinators, transactions, offsets, timers.
 
 mod coordinators;
-mod groups;
 mod topic_config;
 mod topics;
 mod transactions;
@@ -10,13 +9,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 pub use coordinators::CoordinatorKind;
-pub(crate) use coordinators::Coordinators;
-pub(crate) use groups::{CommittedOffset, Groups, offsets_partition};
+pub(crate) use coordinators::{Coordinators, spread};
 pub(crate) use topic_config::TopicConfig;
 pub(crate) use topics::{Partition, Topics, is_legal_name};
 pub(crate) use transactions::{JoinMode, millis, offsets_participant};
 
 use crate::config::{BrokerConfig, Emulate};
+use crate::group::Groups;
 use crate::timers::Timers;
 use crate::transaction::Transactions;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use milena_wire::ErrorCode;
 
-use super::groups::offsets_partition;
 use super::{Cluster, CoordinatorKind, OFFSETS_TOPIC};
 use crate::config::Emulate;
+use crate::group::offsets_partition;
 use crate::limits::TRANSACTIONAL_IDS_MAX;
 use crate::log::Marker;
 use crate::timers::Timer;
