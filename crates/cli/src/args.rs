@@ -8,8 +8,10 @@ use milena::Compression;
 
 use crate::system::compression::codec;
 
+mod broker;
 mod system;
 
+pub(crate) use broker::{AsVersion, BrokerArgs};
 pub(crate) use system::{ConsumeArgs, TransactionalCopierArgs, VerifiableProducerArgs};
 
 /// The fewest payments that leave every fault something to strike.
@@ -31,6 +33,9 @@ pub(crate) enum Command {
     /// Move payments exactly once while everything that can break, breaks
     #[command(long_about = DEMO_ABOUT, after_long_help = DEMO_EXIT)]
     Demo(DemoArgs),
+    /// Be a Kafka cluster in one process, for tests in any language
+    #[command(long_about = broker::ABOUT, after_long_help = broker::EXIT)]
+    Broker(BrokerArgs),
     /// Send numbers in order, and say what became of each
     #[command(long_about = system::PRODUCER_ABOUT, after_long_help = system::PRODUCER_EXIT)]
     VerifiableProducer(VerifiableProducerArgs),

@@ -1,6 +1,7 @@
 //! The `milena` program.
 
 mod args;
+mod broker;
 mod demo;
 mod failure;
 mod json_lines;
@@ -51,6 +52,7 @@ async fn run(command: Command) -> u8 {
     let stop = || system::Stop::new(interrupted());
     let ended = match command {
         Command::Demo(args) => return demo::run(args, interrupted()).await,
+        Command::Broker(args) => broker::run(args, stop()).await,
         Command::VerifiableProducer(args) => system::verifiable_producer::run(args, stop()).await,
         Command::TransactionalCopier(args) => system::transactional_copier::run(args, stop()).await,
         Command::Consume(args) => system::consume::run(args, stop()).await,

@@ -13,6 +13,27 @@ impl Broker {
             .is_ok()
     }
 
+    /// The same with as many replicas, or the cluster's default; false as well if there are fewer
+    /// nodes.
+    pub fn create_topic_replicated(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        replicas: Option<i16>,
+    ) -> bool {
+        let default = self.cluster.default_replication();
+        let replicas = replicas.map_or(Some(default), |count| usize::try_from(count).ok());
+        let nodes = 1..=self.cluster.nodes.len();
+        let Some(replicas) = replicas.filter(|count| nodes.contains(count)) else {
+            return false;
+        };
+        let config = self.cluster.default_topic_config();
+        let created = self
+            .cluster
+            .create_topic(name, partitions, replicas, config);
+        created.is_ok()
+    }
+
     /// Deletes a topic with its records.
     pub fn delete_topic(&mut self, name: &str) -> bool {
         self.cluster.delete_topic(name)

@@ -4,7 +4,7 @@ mod server;
 mod shared;
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -36,8 +36,14 @@ pub struct TestBroker {
 pub struct TestBrokerBuilder {
     config: BrokerConfig,
     host: String,
+    advertised_host: Option<String>,
     port: Option<u16>,
+    topics: Vec<(String, i32, Option<i16>)>,
 }
+
+/// Connections that the front keeps unless told otherwise. Tests of other clients open them by the
+/// thousand; what bounds them then is the descriptors that the system gives a process.
+const CONNECTIONS_MAX: usize = 20_000;
 
 impl TestBroker {
     /// One node like Kafka 4.3 on a port of the system's choice, unless told otherwise.
@@ -46,10 +52,13 @@ impl TestBroker {
             config: BrokerConfig {
                 wall_clock_start: shared::wall_clock(),
                 refuse_trailing_bytes: false,
+                connections_max: CONNECTIONS_MAX,
                 ..BrokerConfig::default()
             },
             host: "127.0.0.1".to_owned(),
+            advertised_host: None,
             port: None,
+            topics: Vec::new(),
         }
     }
 
@@ -141,9 +150,22 @@ impl TestBrokerBuilder {
         self
     }
 
-    /// The address to listen at and to advertise. Default 127.0.0.1.
+    /// The address to listen at, and to advertise unless it stands for all of the machine's.
+    /// Default 127.0.0.1.
     pub fn host(mut self, host: &str) -> Self {
         host.clone_into(&mut self.host);
+        self
+    }
+
+    /// The name that clients are told to connect to. Default: where it listens.
+    pub fn advertised_host(mut self, host: &str) -> Self {
+        self.advertised_host = Some(host.to_owned());
+        self
+    }
+
+    /// A topic that is there from the start, with as many replicas, or the cluster's default.
+    pub fn topic(mut self, name: &str, partitions: i32, replicas: Option<i16>) -> Self {
+        self.topics.push((name.to_owned(), partitions, replicas));
         self
     }
 
@@ -154,19 +176,28 @@ impl TestBrokerBuilder {
     }
 
     /// Binds the ports and starts the cluster; it can be connected to when this returns.
+    ///
+    /// # Errors
+    /// A port is not to be had, or (`InvalidInput`) one of the topics cannot be.
     pub fn start(mut self) -> io::Result<TestBroker> {
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for index in 0..self.config.nodes.max(1) {
-            let offset = u16::try_from(index).unwrap_or(u16::MAX);
-            let port = self.port.map_or(0, |port| port.saturating_add(offset));
-            let listener = TcpListener::bind((self.host.as_str(), port))?;
-            listener.set_nonblocking(true)?;
-            addresses.push((self.host.clone(), listener.local_addr()?.port()));
-            listeners.push(listener);
+        let listeners = self.bind()?;
+        let advertised = self.advertised();
+        self.config.addresses.clear();
+        for listener in &listeners {
+            let port = listener.local_addr()?.port();
+            self.config.addresses.push((advertised.clone(), port));
         }
-        self.config.addresses.clone_from(&addresses);
-        let shared = Arc::new(Shared::new(Broker::new(self.config)));
+        let addresses = self.config.addresses.iter();
+        let addresses = addresses.map(|(host, port)| address(host, *port)).collect();
+        let mut broker = Broker::new(self.config);
+        for (name, partitions, replicas) in &self.topics {
+            if !broker.create_topic_replicated(name, *partitions, *replicas) {
+                let sentence =
+                    format!("topic {name} with {partitions} partitions cannot be created");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
+            }
+        }
+        let shared = Arc::new(Shared::new(broker));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -175,15 +206,45 @@ impl TestBrokerBuilder {
         let thread = std::thread::Builder::new()
             .name("milena-testbroker".to_owned())
             .spawn(move || runtime.block_on(server::run(&served, listeners, stopped)))?;
-        let addresses = addresses
-            .iter()
-            .map(|(host, port)| format!("{host}:{port}"))
-            .collect();
         Ok(TestBroker {
             shared,
             addresses,
             stop: Some(stop),
             thread: Some(thread),
         })
+    }
+
+    fn bind(&self) -> io::Result<Vec<TcpListener>> {
+        let nodes = 0..self.config.nodes.max(1);
+        nodes
+            .map(|index| {
+                let offset = u16::try_from(index).unwrap_or(u16::MAX);
+                let port = self.port.map_or(0, |port| port.saturating_add(offset));
+                let listener = TcpListener::bind((self.host.as_str(), port))?;
+                listener.set_nonblocking(true)?;
+                Ok(listener)
+            })
+            .collect()
+    }
+
+    /// The host that clients are told. Nobody can connect to "all addresses", so that is this one.
+    fn advertised(&self) -> String {
+        let all = match self.host.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => Some(match address {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.to_string(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.to_string(),
+            }),
+            _ => None,
+        };
+        let told = self.advertised_host.clone().or(all);
+        told.unwrap_or_else(|| self.host.clone())
+    }
+}
+
+/// As clients take it: an address of IPv6 stands in brackets.
+fn address(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
     }
 }
