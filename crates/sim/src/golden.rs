@@ -127,7 +127,7 @@ impl Script {
                     Protocol::Old => Emulate::V3_9,
                     Protocol::New | Protocol::Raised => Emulate::V4_3,
                 },
-                transaction_version: if self.protocol == Protocol::New { 2 } else { 0 },
+                transaction_version: Some(if self.protocol == Protocol::New { 2 } else { 0 }),
                 marker_delay,
                 message_bytes_max: 1 << 20,
                 ..plan.broker

@@ -166,7 +166,7 @@ impl Plan {
                 Protocol::Old => Emulate::V3_9,
                 Protocol::New | Protocol::Raised => Emulate::V4_3,
             },
-            transaction_version: if protocol == Protocol::New { 2 } else { 0 },
+            transaction_version: Some(if protocol == Protocol::New { 2 } else { 0 }),
             marker_delay: [Duration::ZERO, MS * rng.u32(1..15), MS * rng.u32(15..80)]
                 [rng.usize(0..3)],
             // Batches larger than that are split.

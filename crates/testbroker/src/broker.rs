@@ -1,5 +1,6 @@
 //! The cluster as its drivers and tests see it.
 
+mod features;
 mod groups;
 mod nodes;
 mod topics;

@@ -1,9 +1,13 @@
 //! What a cluster is made of and how it behaves.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use milena_wire::ApiKey;
+
+use crate::features::transaction_version_max;
 
 /// The Apache Kafka release whose versions and features the cluster shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +18,55 @@ pub enum Emulate {
     /// Kafka 4.3: EndTxn v5 is advertised whatever `transaction.version` is; only the finalized
     /// feature says whether the newer transaction protocol (TV2, KIP-890) is on.
     V4_3,
+}
+
+/// `3.9` and `4.3`; the last digit of a release (`4.3.1`) may be there.
+impl FromStr for Emulate {
+    type Err = UnknownRelease;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRelease> {
+        let is_of = |release: &str| {
+            let rest = text.strip_prefix(release);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        match text {
+            _ if is_of("3.9") => Ok(Self::V3_9),
+            _ if is_of("4.3") => Ok(Self::V4_3),
+            _ => Err(UnknownRelease(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Emulate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V3_9 => "3.9",
+            Self::V4_3 => "4.3",
+        })
+    }
+}
+
+/// There is no such Kafka here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no release that can be emulated: 3.9 or 4.3")]
+pub struct UnknownRelease(pub String);
+
+/// Settings that no Kafka could have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The release does not know this `transaction.version`.
+    #[error("Kafka {emulate} has no transaction.version {level}: {max} at most")]
+    TransactionVersion {
+        /// The release.
+        emulate: Emulate,
+        /// What was asked for.
+        level: i16,
+        /// The highest one it knows.
+        max: i16,
+    },
+    /// A cluster has one node or more.
+    #[error("a cluster has one node or more, not {0}")]
+    Nodes(i32),
 }
 
 /// The settings of a [`Broker`](crate::Broker). `BrokerConfig::default()` is one node like Kafka 4.3.
@@ -29,8 +82,9 @@ pub struct BrokerConfig {
     pub auto_create_topics: bool,
     /// Which Kafka to look like. Default 4.3.
     pub emulate: Emulate,
-    /// The finalized `transaction.version` (0, 1 or 2; 3.9 has none). Default 2.
-    pub transaction_version: i16,
+    /// The finalized `transaction.version` (0, 1 or 2; 3.9 has none). Default: that of the release,
+    /// which is 2 in 4.3.
+    pub transaction_version: Option<i16>,
     /// Time between Prepare* (when EndTxn is answered) and Complete* (when the markers are in the
     /// logs). Until then the transactional id answers CONCURRENT_TRANSACTIONS. Zero completes
     /// before the answer leaves. Default 1 ms.
@@ -77,6 +131,25 @@ pub struct BrokerConfig {
     pub seed: u64,
 }
 
+impl BrokerConfig {
+    /// Whether a Kafka could have these settings. `TestBrokerBuilder::start` asks; a
+    /// [`Broker`](crate::Broker) made without asking shows what comes nearest.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.nodes < 1 {
+            return Err(ConfigError::Nodes(self.nodes));
+        }
+        let max = transaction_version_max(self.emulate);
+        match self.transaction_version {
+            Some(level) if !(0..=max).contains(&level) => Err(ConfigError::TransactionVersion {
+                emulate: self.emulate,
+                level,
+                max,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Default for BrokerConfig {
     fn default() -> Self {
         Self {
@@ -85,7 +158,7 @@ impl Default for BrokerConfig {
             default_partitions: 1,
             auto_create_topics: false,
             emulate: Emulate::V4_3,
-            transaction_version: 2,
+            transaction_version: None,
             marker_delay: Duration::from_millis(1),
             concurrent_retry: Duration::from_millis(20),
             concurrent_retry_max: Duration::from_millis(100),

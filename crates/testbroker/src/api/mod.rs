@@ -15,6 +15,8 @@ mod offset_fetch;
 mod produce;
 mod touched;
 mod txn_offset_commit;
+mod update_features;
+mod versions;
 
 use bytes::Bytes;
 use milena_wire::{
@@ -23,9 +25,9 @@ use milena_wire::{
 };
 
 pub(crate) use touched::touched;
+pub(crate) use versions::versions;
 
 use crate::cluster::Cluster;
-use crate::config::{BrokerConfig, Emulate};
 use crate::history::RequestName;
 use crate::request::{Context, Reply};
 
@@ -76,7 +78,7 @@ macro_rules! apis {
             })
         }
 
-        /// What our definitions can read and write, which is what Kafka 4.3 serves.
+        /// What our definitions can read and write.
         fn ours(api: ApiKey) -> Option<VersionRange> {
             Some(match api {
                 $(ApiKey::$key => <$request>::VERSIONS,)*
@@ -101,6 +103,7 @@ apis! {
     ADD_OFFSETS_TO_TXN, add_offsets_to_txn, wire::AddOffsetsToTxnRequest<'_>;
     END_TXN, end_txn, wire::EndTxnRequest<'_>;
     TXN_OFFSET_COMMIT, txn_offset_commit, wire::TxnOffsetCommitRequest<'_>;
+    UPDATE_FEATURES, update_features, wire::UpdateFeaturesRequest<'_>;
 }
 
 /// A request's body.
@@ -119,29 +122,4 @@ impl<'a> Body<'a> {
         }
         Ok(request)
     }
-}
-
-/// The versions of an API that this cluster serves and advertises.
-pub(crate) fn versions(config: &BrokerConfig, api: ApiKey) -> Option<VersionRange> {
-    let ours = ours(api)?;
-    let mut max = ours.max;
-    if config.emulate == Emulate::V3_9 {
-        max = max.min(max_of_3_9(api));
-    }
-    if let Some(cap) = config.version_caps.get(&api) {
-        max = max.min(ApiVersion(*cap));
-    }
-    (max >= ours.min).then_some(VersionRange { min: ours.min, max })
-}
-
-/// The highest versions of Kafka 3.9.
-fn max_of_3_9(api: ApiKey) -> ApiVersion {
-    ApiVersion(match api {
-        ApiKey::PRODUCE => 11,
-        ApiKey::FETCH => 17,
-        ApiKey::LIST_OFFSETS | ApiKey::OFFSET_FETCH => 9,
-        ApiKey::METADATA => 12,
-        ApiKey::END_TXN | ApiKey::TXN_OFFSET_COMMIT => 4,
-        _ => i16::MAX,
-    })
 }

@@ -1,6 +1,7 @@
 //! Transactional ids, as a test sets and reads them.
 
 use super::Broker;
+use crate::features::TRANSACTION_VERSION;
 use crate::transaction::TransactionStateView;
 
 impl Broker {
@@ -14,8 +15,8 @@ impl Broker {
 
     /// Finalizes another `transaction.version`, as an administrator would in a running cluster.
     pub fn set_transaction_version(&mut self, version: i16) {
-        self.cluster.config.transaction_version = version;
-        self.cluster.features_epoch += 1;
+        // A release without this feature stays as it is.
+        let _ = self.set_feature(TRANSACTION_VERSION, version);
     }
 
     /// Sets the producer epoch of a transactional id, to come near the end of the epochs quickly.

@@ -14,7 +14,8 @@ pub(crate) use topic_config::TopicConfig;
 pub(crate) use topics::{Partition, Topics, is_legal_name};
 pub(crate) use transactions::{JoinMode, millis, offsets_participant};
 
-use crate::config::{BrokerConfig, Emulate};
+use crate::config::BrokerConfig;
+use crate::features::{Features, TRANSACTION_VERSION};
 use crate::group::Groups;
 use crate::timers::Timers;
 use crate::transaction::Transactions;
@@ -34,8 +35,7 @@ pub(crate) struct Cluster {
     pub(crate) timers: Timers,
     /// Requests that wait for something that has just happened.
     pub(crate) woken: BTreeSet<u64>,
-    /// Grows with every change of the finalized features.
-    pub(crate) features_epoch: i64,
+    pub(crate) features: Features,
     pub(crate) markers_paused: bool,
     /// First `now` seen: where the wall clock starts.
     started: Option<Instant>,
@@ -81,7 +81,7 @@ impl Cluster {
             groups: Groups::default(),
             timers: Timers::default(),
             woken: BTreeSet::new(),
-            features_epoch: 1,
+            features: Features::new(config.emulate, config.transaction_version),
             markers_paused: false,
             started: None,
             now: None,
@@ -130,7 +130,7 @@ impl Cluster {
 
     /// Whether the broker itself speaks TV2 (for aborts that no client asked for).
     pub(crate) fn raises_epochs(&self) -> bool {
-        self.config.emulate == Emulate::V4_3 && self.config.transaction_version >= 2
+        self.features.level(TRANSACTION_VERSION) >= 2
     }
 
     /// Whatever goes by age: called by [`Timer::Housekeeping`](crate::timers::Timer).

@@ -108,9 +108,9 @@ impl TestBrokerBuilder {
         self
     }
 
-    /// The finalized `transaction.version`. Default 2.
+    /// The finalized `transaction.version`. Default: that of the release.
     pub fn transaction_version(mut self, version: i16) -> Self {
-        self.config.transaction_version = version;
+        self.config.transaction_version = Some(version);
         self
     }
 
@@ -178,8 +178,11 @@ impl TestBrokerBuilder {
     /// Binds the ports and starts the cluster; it can be connected to when this returns.
     ///
     /// # Errors
-    /// A port is not to be had, or (`InvalidInput`) one of the topics cannot be.
+    /// A port is not to be had, or (`InvalidInput`) one of the topics cannot be, or no Kafka could
+    /// have these settings ([`ConfigError`](crate::ConfigError)).
     pub fn start(mut self) -> io::Result<TestBroker> {
+        let checked = self.config.check();
+        checked.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listeners = self.bind()?;
         let advertised = self.advertised();
         self.config.addresses.clear();

@@ -1,29 +1,22 @@
 //! ApiVersions, Metadata, topics, nodes.
 
-use milena_testbroker::{BrokerConfig, Emulate};
+use milena_testbroker::BrokerConfig;
 use milena_wire::messages::{
-    ApiVersionsRequest, CreatableTopic, CreateTopicsRequest, DeleteTopicState, DeleteTopicsRequest,
-    MetadataRequest, MetadataRequestTopic,
+    CreatableTopic, CreateTopicsRequest, DeleteTopicState, DeleteTopicsRequest, MetadataRequest,
+    MetadataRequestTopic,
 };
 use milena_wire::{ApiKey, ErrorCode, Uuid, decode_api_versions_response};
 
+use crate::features::hello;
 use crate::harness::{Cluster, plain};
 
 fn version_of(cluster: &mut Cluster, api: ApiKey) -> Option<(i16, i16)> {
-    cluster.ask(1, 3, &ApiVersionsRequest::default(), |response| {
+    cluster.ask(1, 3, &hello(), |response| {
         let found = response
             .api_keys
             .iter()
             .find(|found| found.api_key == api.0);
         found.map(|found| (found.min_version, found.max_version))
-    })
-}
-
-fn features(cluster: &mut Cluster) -> (i64, Vec<(String, i16)>) {
-    cluster.ask(1, 3, &ApiVersionsRequest::default(), |response| {
-        let finalized = response.finalized_features.iter();
-        let levels = finalized.map(|found| (found.name.to_owned(), found.max_version_level));
-        (response.finalized_features_epoch, levels.collect())
     })
 }
 
@@ -58,53 +51,6 @@ impl Cluster {
             (topic.error_code, leaders.collect())
         })
     }
-}
-
-#[test]
-fn kafka_4_3_advertises_the_newer_protocol_whatever_is_finalized() {
-    for level in [0, 1, 2] {
-        let config = BrokerConfig {
-            transaction_version: level,
-            ..Default::default()
-        };
-        let mut cluster = Cluster::new(config);
-        assert_eq!(version_of(&mut cluster, ApiKey::PRODUCE), Some((3, 13)));
-        assert_eq!(version_of(&mut cluster, ApiKey::END_TXN), Some((0, 5)));
-        let expected: Vec<_> = (level > 0)
-            .then(|| ("transaction.version".to_owned(), level))
-            .into_iter()
-            .collect();
-        assert_eq!(features(&mut cluster), (1, expected));
-    }
-}
-
-#[test]
-fn kafka_3_9_caps_versions_and_has_no_feature() {
-    let config = BrokerConfig {
-        emulate: Emulate::V3_9,
-        ..Default::default()
-    };
-    let mut cluster = Cluster::new(config);
-    assert_eq!(version_of(&mut cluster, ApiKey::PRODUCE), Some((3, 11)));
-    assert_eq!(version_of(&mut cluster, ApiKey::END_TXN), Some((0, 4)));
-    assert_eq!(
-        version_of(&mut cluster, ApiKey::TXN_OFFSET_COMMIT),
-        Some((0, 4))
-    );
-    assert_eq!(features(&mut cluster).1, []);
-}
-
-#[test]
-fn finalizing_another_version_raises_the_epoch() {
-    let mut cluster = Cluster::new(BrokerConfig {
-        transaction_version: 1,
-        ..Default::default()
-    });
-    cluster.broker.set_transaction_version(2);
-    assert_eq!(
-        features(&mut cluster),
-        (2, vec![("transaction.version".to_owned(), 2)])
-    );
 }
 
 #[test]

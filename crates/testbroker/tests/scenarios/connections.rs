@@ -1,14 +1,14 @@
 //! Framing, order on a connection, hostile bytes, repeatability.
 
 use milena_testbroker::{BrokerConfig, Outcome};
-use milena_wire::messages::{ApiVersionsRequest, MetadataRequest};
+use milena_wire::messages::MetadataRequest;
 use milena_wire::{ApiKey, ApiVersion, CorrelationId, encode_request, peek_correlation_id};
 
 use crate::harness::{Cluster, ms, plain};
 use crate::requests::{Asking, fetch_request, produce_request};
 
 fn frame(correlation: i32) -> Vec<u8> {
-    let request = ApiVersionsRequest::default();
+    let request = crate::features::hello();
     let id = CorrelationId(correlation);
     encode_request(&request, ApiVersion(3), id, None)
         .unwrap()

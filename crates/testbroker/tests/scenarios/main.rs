@@ -8,6 +8,7 @@ mod compressed;
 mod connections;
 mod coordinators;
 mod faults;
+mod features;
 mod fencing;
 mod fetching;
 mod harness;

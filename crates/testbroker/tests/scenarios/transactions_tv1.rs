@@ -234,7 +234,7 @@ fn a_refused_batch_keeps_later_ones_out_until_it_is_written() {
 #[test]
 fn a_4_3_cluster_at_level_1_serves_older_clients_alike() {
     let config = BrokerConfig {
-        transaction_version: 1,
+        transaction_version: Some(1),
         ..BrokerConfig::default()
     };
     let mut cluster = Cluster::with_topic(config);
