@@ -3,6 +3,7 @@
 mod features;
 mod groups;
 mod nodes;
+mod replicas;
 mod topics;
 mod transactions;
 

@@ -109,6 +109,14 @@ pub struct BrokerConfig {
     /// Whether a Fetch is cut in the middle of its last batch when it reaches its byte limit, as
     /// Kafka does. Default true.
     pub truncate_fetches: bool,
+    /// After how long a follower that lacks something leaves the ISR (`replica.lag.time.max.ms`).
+    /// Default 30 s.
+    pub replica_lag_max: Duration,
+    /// How often logs are looked at for what is too old (`log.retention.check.interval.ms`).
+    /// Default 5 minutes.
+    pub retention_check: Duration,
+    /// After how long a partition forgets a producer (`producer.id.expiration.ms`). Default a day.
+    pub producer_id_expiration: Duration,
     /// Versions capped below what `emulate` has. Default none.
     pub version_caps: BTreeMap<ApiKey, i16>,
     /// Largest batch (`max.message.bytes`). Default 1,048,588.
@@ -167,6 +175,9 @@ impl Default for BrokerConfig {
             elect_on_stop: true,
             refuse_trailing_bytes: true,
             truncate_fetches: true,
+            replica_lag_max: Duration::from_secs(30),
+            retention_check: Duration::from_secs(5 * 60),
+            producer_id_expiration: Duration::from_secs(24 * 60 * 60),
             version_caps: BTreeMap::new(),
             message_bytes_max: 1_048_588,
             frame_bytes_max: 100 * 1024 * 1024,

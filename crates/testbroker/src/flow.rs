@@ -65,6 +65,7 @@ impl Broker {
                 Timer::Markers(id) => self.cluster.write_markers(&id),
                 Timer::TransactionTimeout(id) => self.cluster.time_out_transaction(&id),
                 Timer::Group(id) => self.cluster.handle_group_timeout(&id),
+                Timer::Isr(topic, index) => self.cluster.check_isr(&topic, index),
                 Timer::Housekeeping => self.cluster.keep_house(),
             }
             // In between, so that what one timer set free is not overtaken by the next.

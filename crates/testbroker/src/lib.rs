@@ -36,13 +36,15 @@ mod timers;
 mod transaction;
 
 pub use broker::Broker;
+pub use cluster::{CoordinatorKind, Keep, Node};
 pub use cluster::{CoordinatorKind, Node};
 pub use config::{BrokerConfig, ConfigError, Emulate, UnknownRelease};
+pub use config::{BrokerConfig, Emulate};
 pub use connection::{ConnectionId, Output};
 pub use faults::{Action, Faults, HoldId, Rule, RuleId};
 pub use features::FeatureError;
 pub use history::{Entry, History, Outcome, RequestName};
-pub use log::{AbortedTransaction, PartitionLog, StoredRecord};
+pub use log::{AbortedTransaction, PartitionLog, ProducerView, StoredRecord};
 pub use milena_wire::{ApiKey, ErrorCode};
 #[cfg(feature = "tcp")]
 pub use tcp::{TestBroker, TestBrokerBuilder};

@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     TransactionTimeout(Arc<str>),
     /// A deadline of this group: a session, a rebalance, a wait for members.
     Group(Arc<str>),
+    /// Followers of this partition may have lagged for too long.
+    Isr(Arc<str>, i32),
     /// Retention, compaction, expiry: whatever goes by age.
     Housekeeping,
 }

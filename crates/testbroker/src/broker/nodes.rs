@@ -3,12 +3,24 @@
 use std::time::Duration;
 
 use super::Broker;
-use crate::cluster::{CoordinatorKind, Node};
+use crate::cluster::{CoordinatorKind, Keep, Node};
 
 impl Broker {
     /// Stops a node: its connections close, new ones are refused, and what it led moves away if
     /// `BrokerConfig::elect_on_stop` says so. Requests it was serving are lost.
     pub fn stop_node(&mut self, node: i32) {
+        self.drop_node(node);
+        self.cluster.set_up(node, false);
+    }
+
+    /// Stops a node that loses what its logs held last, as a machine without power. Where it is the
+    /// last one in sync, that is lost for good.
+    pub fn crash_node(&mut self, node: i32, keep: Keep) {
+        self.drop_node(node);
+        self.cluster.crash(node, keep);
+    }
+
+    fn drop_node(&mut self, node: i32) {
         self.forget_requests_of(node);
         let stopped: Vec<_> = self
             .connections
@@ -19,7 +31,6 @@ impl Broker {
         for id in stopped {
             self.close(id, "the node stops");
         }
-        self.cluster.set_up(node, false);
     }
 
     /// Starts a stopped node again. Leaders do not move back by themselves.

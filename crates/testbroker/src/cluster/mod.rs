@@ -1,6 +1,7 @@
 //! What all nodes share: topics and their logs, coordinators, transactions, offsets, timers.
 
 mod coordinators;
+mod replicas;
 mod topic_config;
 mod topics;
 mod transactions;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 pub use coordinators::CoordinatorKind;
 pub(crate) use coordinators::{Coordinators, spread};
+pub use replicas::Keep;
 pub(crate) use topic_config::TopicConfig;
 pub(crate) use topics::{Partition, Topics, is_legal_name};
 pub(crate) use transactions::{JoinMode, millis, offsets_participant};
@@ -142,24 +144,22 @@ impl Cluster {
             return;
         };
         node.up = up;
+        let stopped = (!up).then_some(id);
+        self.replicas_after(stopped);
         if up || self.config.elect_on_stop {
-            self.elect(if up { None } else { Some(id) });
+            self.move_coordinators_from(stopped);
         }
         self.write_due_markers();
     }
 
-    /// Gives everything led by `stopped`, or by nobody, to a node that is up.
-    fn elect(&mut self, stopped: Option<i32>) {
-        let orphans: Vec<_> = self
-            .topics
-            .partitions()
-            .filter(|(_, _, partition)| partition.leader < 0 || Some(partition.leader) == stopped)
-            .map(|(topic, index, partition)| (topic.clone(), index, partition.leader))
-            .collect();
-        for (topic, index, leader) in orphans {
-            let successor = self.successor(leader);
-            self.set_leader(&topic, index, successor.unwrap_or(-1));
-        }
+    /// A node crashes: unlike one that stops, it may lose what its logs held last.
+    pub(crate) fn crash(&mut self, id: i32, keep: Keep) {
+        self.lose_tail(id, keep);
+        self.set_up(id, false);
+    }
+
+    /// What `stopped`, or nobody, coordinates goes to a node that is up.
+    fn move_coordinators_from(&mut self, stopped: Option<i32>) {
         let from = stopped.unwrap_or(-1);
         let successor = self.successor(from).unwrap_or(-1);
         let loaded = self.now.map(|now| now + self.config.coordinator_load);

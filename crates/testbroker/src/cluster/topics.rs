@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use milena_wire::{ErrorCode, Uuid};
 
+use super::replicas::Followers;
 use super::{Cluster, OFFSETS_TOPIC, TopicConfig};
 use crate::limits::{PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
 use crate::log::PartitionLog;
@@ -36,8 +37,9 @@ pub(crate) struct Partition {
     /// Those of them that are in sync, in the order of `replicas`.
     pub(crate) isr: Vec<i32>,
     pub(crate) log: PartitionLog,
-    /// First offset of each leader epoch.
+    /// First offset of each leader epoch in which something was written, and of the last one.
     pub(crate) epoch_starts: BTreeMap<i32, i64>,
+    pub(crate) followers: Followers,
     /// Requests that want to know when this partition changes.
     pub(crate) waiting: BTreeSet<u64>,
 }
@@ -163,6 +165,7 @@ impl Partition {
             isr,
             log: PartitionLog::default(),
             epoch_starts: BTreeMap::from([(0, 0)]),
+            followers: Followers::default(),
             waiting: BTreeSet::new(),
         }
     }
@@ -198,11 +201,8 @@ impl Cluster {
         config: TopicConfig,
     ) -> Result<Uuid, CreateError> {
         self.topics.check_new(name, partitions)?;
-        let place = |replicas: Vec<i32>| {
-            let up = replicas.iter().copied().filter(|id| self.is_up(*id));
-            let isr: Vec<i32> = up.collect();
-            Partition::new(isr.first().copied().unwrap_or(-1), replicas, isr)
-        };
+        let min_isr = config.min_insync_replicas;
+        let place = |replicas| self.new_partition(replicas, min_isr);
         let partitions = assignment.into_iter().map(place).collect();
         Ok(self.topics.insert(name, config, partitions))
     }
@@ -229,25 +229,16 @@ impl Cluster {
         true
     }
 
-    /// Makes `leader` (-1: nobody) the leader and raises the leader epoch, even if it was it before.
-    pub(crate) fn set_leader(&mut self, topic: &str, index: i32, leader: i32) -> bool {
-        let Some(partition) = self.topics.partition_mut(topic, index) else {
-            return false;
-        };
-        partition.leader = leader;
-        partition.leader_epoch += 1;
-        partition
-            .epoch_starts
-            .insert(partition.leader_epoch, partition.log.high_watermark());
-        self.wake(topic, index);
-        true
-    }
-
     /// Lets everybody who waits for this partition look again.
     pub(crate) fn wake(&mut self, topic: &str, index: i32) {
-        if let Some(partition) = self.topics.partition_mut(topic, index) {
-            let waiting = std::mem::take(&mut partition.waiting);
-            self.woken.extend(waiting);
+        let Some(partition) = self.topics.partition_mut(topic, index) else {
+            return;
+        };
+        let waiting = std::mem::take(&mut partition.waiting);
+        let lags = partition.lags();
+        self.woken.extend(waiting);
+        if lags {
+            self.watch_lag(topic, index);
         }
     }
 

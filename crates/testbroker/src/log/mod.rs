@@ -1,8 +1,10 @@
 //! A partition's log: the batches as their producers sealed them, with offset and leader epoch
 //! filled in, and what follows from them: producer states, open transactions, aborted ranges.
 
+pub(crate) mod epochs;
 mod producers;
 mod sequence;
+mod truncate;
 mod view;
 
 use std::collections::VecDeque;
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use milena_wire::ErrorCode;
 use milena_wire::record::{self, BatchView, ControlKind};
 
+pub use producers::ProducerView;
 pub(crate) use producers::Producers;
 pub use view::StoredRecord;
 
@@ -20,6 +23,8 @@ pub struct PartitionLog {
     batches: VecDeque<BatchView>,
     log_start_offset: i64,
     next_offset: i64,
+    /// Where the high watermark stays while a follower in sync lags; `None`: it is the end.
+    high_watermark_limit: Option<i64>,
     bytes: u64,
     aborted: Vec<AbortedTransaction>,
     producers: Producers,
@@ -64,14 +69,16 @@ impl PartitionLog {
 
     /// The offset below which every record is on all replicas in sync, and may be read.
     pub fn high_watermark(&self) -> i64 {
-        self.next_offset
+        let limit = self.high_watermark_limit;
+        limit.map_or(self.next_offset, |limit| limit.min(self.next_offset))
     }
 
-    /// The offset below which no transaction is open: how far read_committed readers get.
+    /// The offset below which no transaction is open, nor ended by a marker that not all replicas in
+    /// sync have: how far read_committed readers get.
     pub fn last_stable_offset(&self) -> i64 {
-        self.producers
-            .first_open_offset()
-            .unwrap_or(self.next_offset)
+        let reached = self.high_watermark();
+        let unstable = self.producers.first_unstable_offset(reached);
+        unstable.map_or(reached, |offset| offset.min(reached))
     }
 
     /// The aborted index, in the order of the ABORT markers.
@@ -161,16 +168,17 @@ impl PartitionLog {
             offset,
             marker.leader_epoch,
         ));
-        let ended = self
-            .producers
-            .marked(marker.producer_id, marker.epoch, coordinator_epoch);
+        let ended = self.producers.marked_at(marker, offset);
         if let Some(ended) = ended.filter(|_| !marker.committed) {
             self.aborted.push(AbortedTransaction {
                 producer_id: marker.producer_id,
                 first_offset: ended.first_offset,
                 last_offset: offset,
-                last_stable_offset: self.last_stable_offset(),
+                last_stable_offset: self.first_undecided_offset(),
             });
+        }
+        if let Some(ended) = ended.filter(|_| self.high_watermark_limit.is_some()) {
+            self.producers.await_replication(ended.first_offset, offset);
         }
         Ok(())
     }
@@ -223,6 +231,11 @@ impl PartitionLog {
         Some(found.unwrap_or(whole))
     }
 
+    /// What the partition remembers of its producers, by id.
+    pub fn producers(&self) -> impl Iterator<Item = ProducerView> {
+        self.producers.views()
+    }
+
     pub(crate) fn producers_mut(&mut self) -> &mut Producers {
         &mut self.producers
     }
@@ -262,6 +275,12 @@ impl PartitionLog {
         }
         let start = self.log_start_offset;
         self.aborted.retain(|aborted| aborted.last_offset >= start);
+    }
+
+    /// The last stable offset once all replicas have everything.
+    fn first_undecided_offset(&self) -> i64 {
+        let open = self.producers.first_open_offset();
+        open.unwrap_or(self.next_offset)
     }
 
     fn drop_oldest(&mut self) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use milena_wire::ErrorCode;
 use milena_wire::record::BatchHeader;
 
-use super::sequence;
+use super::{Marker, sequence};
 use crate::limits::PRODUCERS_PER_PARTITION_MAX;
 
 /// Batches remembered per producer: a copy of one of them is answered with the first offset.
@@ -21,7 +21,27 @@ pub(crate) struct Producers {
     verifications: BTreeMap<i64, Verification>,
     /// (first offset, producer id) of every open transaction: the least one is the last stable offset.
     open: BTreeSet<(i64, i64)>,
+    /// (first offset, offset of the marker) of ended transactions whose marker not all replicas in
+    /// sync had when it was written.
+    unreplicated: BTreeSet<(i64, i64)>,
     appends: u64,
+}
+
+/// What a partition remembers of a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerView {
+    /// Its id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// The last sequence number it wrote in this epoch, -1 for none.
+    pub last_sequence: i32,
+    /// Time-stamp of what it wrote last, -1 for none.
+    pub last_timestamp: i64,
+    /// Epoch of the coordinator that wrote its last marker, -1 for none.
+    pub coordinator_epoch: i32,
+    /// Where its open transaction starts.
+    pub transaction_start: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +51,9 @@ struct ProducerState {
     batches: VecDeque<BatchMeta>,
     transaction_start: Option<i64>,
     seen: u64,
+    /// Offset of the last thing it wrote, markers included.
+    last_offset: i64,
+    last_timestamp: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +206,8 @@ impl Producers {
         if state.batches.len() == BATCHES_REMEMBERED {
             state.batches.pop_front();
         }
+        state.last_offset = base_offset + i64::from(header.last_offset_delta);
+        state.last_timestamp = header.max_timestamp;
         state.batches.push_back(BatchMeta {
             first_sequence: header.base_sequence,
             last_sequence: sequence::add(header.base_sequence, header.last_offset_delta),
@@ -270,6 +295,78 @@ impl Producers {
         Some(EndedTransaction { first_offset })
     }
 
+    /// The marker of a log's partition was written at `offset`.
+    pub(crate) fn marked_at(&mut self, marker: &Marker, offset: i64) -> Option<EndedTransaction> {
+        let ended = self.marked(marker.producer_id, marker.epoch, marker.coordinator_epoch);
+        if let Some(state) = self.states.get_mut(&marker.producer_id) {
+            state.last_offset = offset;
+            state.last_timestamp = marker.timestamp;
+        }
+        ended
+    }
+
+    /// A marker found in the log when states are worked out again.
+    pub(crate) fn replay_marker(&mut self, header: &BatchHeader, coordinator_epoch: i32) {
+        self.marked(header.producer_id, header.producer_epoch, coordinator_epoch);
+        if let Some(state) = self.states.get_mut(&header.producer_id) {
+            state.last_offset = header.base_offset;
+            state.last_timestamp = header.max_timestamp;
+        }
+    }
+
+    /// The log was cut at `end`: producers that wrote something behind it are forgotten, to be
+    /// worked out again; who they are.
+    pub(crate) fn forget_since(&mut self, end: i64) -> BTreeSet<i64> {
+        let lost = |state: &ProducerState| state.last_offset >= end;
+        let all = self.states.iter().filter(|(_, state)| lost(state));
+        let lost: BTreeSet<i64> = all.map(|(producer_id, _)| *producer_id).collect();
+        self.states
+            .retain(|producer_id, _| !lost.contains(producer_id));
+        self.open
+            .retain(|(_, producer_id)| !lost.contains(producer_id));
+        self.unreplicated.retain(|(_, marker)| *marker < end);
+        lost
+    }
+
+    /// Verifications are the leader's own.
+    pub(crate) fn forget_verifications(&mut self) {
+        self.verifications.clear();
+    }
+
+    /// A transaction was ended by a marker that followers do not have yet.
+    pub(crate) fn await_replication(&mut self, first_offset: i64, marker: i64) {
+        self.unreplicated.insert((first_offset, marker));
+    }
+
+    /// The high watermark is here now.
+    pub(crate) fn replicated_until(&mut self, high_watermark: i64) {
+        self.unreplicated
+            .retain(|(_, marker)| *marker >= high_watermark);
+    }
+
+    /// First offset of a transaction that is open, or ended by a marker at or behind
+    /// `high_watermark` (`ProducerStateManager.firstUnstableOffset`).
+    pub(crate) fn first_unstable_offset(&self, high_watermark: i64) -> Option<i64> {
+        let waits = |(_, marker): &&(i64, i64)| *marker >= high_watermark;
+        let unreplicated = self.unreplicated.iter().find(waits);
+        let unreplicated = unreplicated.map(|(first, _)| *first);
+        unreplicated
+            .into_iter()
+            .chain(self.first_open_offset())
+            .min()
+    }
+
+    pub(crate) fn views(&self) -> impl Iterator<Item = ProducerView> {
+        self.states.iter().map(|(producer_id, state)| ProducerView {
+            producer_id: *producer_id,
+            epoch: state.epoch,
+            last_sequence: state.batches.back().map_or(-1, |last| last.last_sequence),
+            last_timestamp: state.last_timestamp,
+            coordinator_epoch: state.coordinator_epoch,
+            transaction_start: state.transaction_start,
+        })
+    }
+
     /// Drops all that is known of a producer, as expiry or retention would. An open transaction
     /// stays: its records still hold back the last stable offset.
     pub(crate) fn forget(&mut self, producer_id: i64) -> bool {
@@ -308,6 +405,8 @@ impl ProducerState {
             batches: VecDeque::new(),
             transaction_start: None,
             seen: 0,
+            last_offset: -1,
+            last_timestamp: -1,
         }
     }
 
