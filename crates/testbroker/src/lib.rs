@@ -37,9 +37,7 @@ mod transaction;
 
 pub use broker::Broker;
 pub use cluster::{CoordinatorKind, Keep, Node};
-pub use cluster::{CoordinatorKind, Node};
 pub use config::{BrokerConfig, ConfigError, Emulate, UnknownRelease};
-pub use config::{BrokerConfig, Emulate};
 pub use connection::{ConnectionId, Output};
 pub use faults::{Action, Faults, HoldId, Rule, RuleId};
 pub use features::FeatureError;
