@@ -1,5 +1,6 @@
 //! The cluster as its drivers and tests see it.
 
+mod dump;
 mod features;
 mod groups;
 mod nodes;
@@ -38,6 +39,8 @@ pub struct Broker {
     pub(crate) history: History,
     pub(crate) connections_made: u64,
     pub(crate) requests_seen: u64,
+    /// Requests that wait for others to be applied.
+    pub(crate) counting: usize,
 }
 
 impl Broker {
@@ -45,7 +48,11 @@ impl Broker {
     pub fn new(config: BrokerConfig) -> Self {
         Self {
             faults: Faults::new(config.seed),
-            history: History::new(config.history_max),
+            history: History::new(
+                config.history_max,
+                config.history_bytes_max,
+                config.history_frame_bytes_max,
+            ),
             cluster: Cluster::new(config),
             connections: BTreeMap::new(),
             in_flight: BTreeMap::new(),
@@ -53,6 +60,7 @@ impl Broker {
             outputs: VecDeque::new(),
             connections_made: 0,
             requests_seen: 0,
+            counting: 0,
         }
     }
 
@@ -67,20 +75,17 @@ impl Broker {
         let id = ConnectionId(self.connections_made);
         self.connections.insert(id, Connection::new(node));
         let outcome = Outcome::Connected;
-        self.history.push(Entry {
-            at: now,
-            node,
-            connection: Some(id),
-            request: None,
-            outcome,
-        });
+        self.history
+            .push(Entry::of_connection(now, node, id, outcome));
         Some(id)
     }
 
     /// Bytes arrived on a connection. Bytes of an unknown or closed one are dropped.
     pub fn handle_bytes(&mut self, now: Instant, conn: ConnectionId, bytes: &[u8]) {
         self.cluster.set_now(now);
-        if let Some(connection) = self.connections.get_mut(&conn) {
+        if let Some(connection) = self.connections.get_mut(&conn)
+            && !connection.is_hole
+        {
             connection.buffer.extend_from_slice(bytes);
             self.ready.insert(conn);
             self.pump();
@@ -153,11 +158,6 @@ impl Broker {
     pub fn emulates(&self) -> Emulate {
         self.cluster.config.emulate
     }
-
-    /// Everything at once, for the message of a failed test.
-    pub fn dump(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl fmt::Debug for Broker {
@@ -166,29 +166,5 @@ impl fmt::Debug for Broker {
             .field("nodes", &self.cluster.nodes)
             .field("connections", &self.connections.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Nodes, transactions, offsets, logs and the history, as text.
-impl fmt::Display for Broker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for node in self.nodes() {
-            let state = if node.up { "up" } else { "down" };
-            writeln!(f, "node {} {}:{} {state}", node.id, node.host, node.port)?;
-        }
-        for (id, transaction) in &self.cluster.transactions.by_id {
-            writeln!(f, "transactional id {id}: {:?}", transaction.view())?;
-        }
-        for (id, group) in self.cluster.groups.iter() {
-            writeln!(f, "group {id}: {group:?}")?;
-        }
-        for (name, index, partition) in self.cluster.topics.partitions() {
-            write!(f, "{name}-{index} leader {} ", partition.leader)?;
-            write!(f, "epoch {} {}", partition.leader_epoch, partition.log)?;
-        }
-        for (id, rule, action) in self.faults.unfired() {
-            writeln!(f, "rule {} never fired: {rule}: {action:?}", id.0)?;
-        }
-        write!(f, "{}", self.history)
     }
 }

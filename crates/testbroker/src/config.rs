@@ -129,6 +129,14 @@ pub struct BrokerConfig {
     pub connections_max: usize,
     /// Entries kept by [`History`](crate::History). Default 10,000.
     pub history_max: usize,
+    /// Bytes of requests and answers that the history keeps. Default 8 MiB.
+    pub history_bytes_max: usize,
+    /// The largest request or answer whose bytes it keeps. Default 64 KiB.
+    pub history_frame_bytes_max: usize,
+    /// Whether a [`Broker`](crate::Broker) that is dropped with fault rules that never acted panics
+    /// (see [`Faults`](crate::Faults)), and whether a `TestBroker` that is dropped by a panic prints
+    /// its [`dump`](crate::Broker::dump). Off for a broker that is not there for a test. Default true.
+    pub unfired_rules_fail: bool,
     /// Bytes of all logs together; beyond it Produce answers KAFKA_STORAGE_ERROR. Default 4 GiB.
     pub log_bytes_max: u64,
     /// Bytes a partition keeps; older batches go and the log start offset grows. Default none.
@@ -184,6 +192,9 @@ impl Default for BrokerConfig {
             fetch_bytes_max: 55 * 1024 * 1024,
             connections_max: 1_000,
             history_max: 10_000,
+            history_bytes_max: 8 * 1024 * 1024,
+            history_frame_bytes_max: 64 * 1024,
+            unfired_rules_fail: true,
             log_bytes_max: 4 * 1024 * 1024 * 1024,
             retention_bytes: None,
             wall_clock_start: 1_750_000_000_000,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::faults::RuleId;
 use crate::limits::ANSWER_BYTES_WAITING_MAX;
 
 /// Names a connection; never used twice.
@@ -26,6 +27,12 @@ pub enum Output {
         /// A frame or a part of one.
         bytes: Bytes,
     },
+    /// The broker writes no more on this connection, but still reads it: what was not written yet
+    /// still is, then the broker's half of the connection ends.
+    HalfClose {
+        /// Which connection.
+        conn: ConnectionId,
+    },
     /// The broker has closed the connection: what was not written yet may still be, then it ends.
     Close {
         /// Which connection.
@@ -44,12 +51,24 @@ pub(crate) struct Connection {
     pub(crate) unpolled: usize,
     /// The driver has more to write than it wants to hold.
     pub(crate) congested: bool,
+    /// Throttled: until its timer fires, nothing of it is looked at.
+    pub(crate) muted: bool,
+    /// Everything that comes is swallowed.
+    pub(crate) is_hole: bool,
+    /// The broker's half of it is closed.
+    pub(crate) half_closed: bool,
+    /// What the rules that cut half requests say of the request that comes in; outer `None`: it
+    /// was not looked at yet.
+    pub(crate) cut: Option<Option<(RuleId, usize)>>,
 }
 
 impl Connection {
     /// Whether its next request has to wait.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.busy.is_some() || self.congested || self.unpolled >= ANSWER_BYTES_WAITING_MAX
+        self.busy.is_some()
+            || self.congested
+            || self.muted
+            || self.unpolled >= ANSWER_BYTES_WAITING_MAX
     }
 
     pub(crate) fn new(node: i32) -> Self {
@@ -59,6 +78,10 @@ impl Connection {
             busy: None,
             unpolled: 0,
             congested: false,
+            muted: false,
+            is_hole: false,
+            half_closed: false,
+            cut: None,
         }
     }
 }

@@ -39,7 +39,7 @@ pub use broker::Broker;
 pub use cluster::{CoordinatorKind, Keep, Node};
 pub use config::{BrokerConfig, ConfigError, Emulate, UnknownRelease};
 pub use connection::{ConnectionId, Output};
-pub use faults::{Action, Faults, HoldId, Rule, RuleId};
+pub use faults::{Action, Faults, HoldId, Level, Rule, RuleId, Unfired};
 pub use features::FeatureError;
 pub use history::{Entry, History, Outcome, RequestName};
 pub use log::{AbortedTransaction, PartitionLog, ProducerView, StoredRecord};

@@ -1,7 +1,7 @@
 //! A request on its way through the broker.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use milena_wire::{
@@ -10,7 +10,8 @@ use milena_wire::{
 };
 
 use crate::connection::ConnectionId;
-use crate::faults::{Action, Decision, HoldId, RuleId};
+use crate::faults::{Course, Forced, Gate, Level};
+use crate::flow::Trickle;
 use crate::history::RequestName;
 use crate::timers::TimerKey;
 
@@ -22,14 +23,17 @@ pub(crate) struct InFlight {
     pub(crate) node: i32,
     pub(crate) name: RequestName,
     pub(crate) frame: Bytes,
+    /// The frame as the history keeps it.
+    pub(crate) kept: Option<Bytes>,
     /// When it was first looked at: its waiting times count from here.
     pub(crate) received: Option<Instant>,
-    pub(crate) forced: Option<Forced>,
-    pub(crate) throttle: Duration,
-    pub(crate) after: After,
+    /// What the rules want of it, as far as it is still to come.
+    pub(crate) course: Course,
     pub(crate) stage: Stage,
-    /// The barrier it waits at.
-    pub(crate) held_by: Option<HoldId>,
+    /// What it waits for because a rule wants it.
+    pub(crate) gate: Option<Gate>,
+    /// The request that goes on once this one is applied.
+    pub(crate) overtakes: Option<u64>,
     pub(crate) timer: Option<TimerKey>,
     /// Where it is registered.
     pub(crate) waiting_on: Vec<WaitOn>,
@@ -47,12 +51,12 @@ impl InFlight {
             node,
             name,
             frame,
+            kept: None,
             received: None,
-            forced: None,
-            throttle: Duration::ZERO,
-            after: After::Send,
+            course: Course::default(),
             stage: Stage::Unapplied,
-            held_by: None,
+            gate: None,
+            overtakes: None,
             timer: None,
             waiting_on: Vec::new(),
         }
@@ -69,60 +73,12 @@ impl InFlight {
 pub(crate) enum Stage {
     /// To be applied when its timer fires, its barrier falls, or what it waits for happens.
     Unapplied,
-    /// Applied; the answer waits for its timer or barrier.
+    /// Applied; the answer waits for its gate.
     Answered(Frame),
+    /// A part of the answer has left.
+    Leaving(Trickle),
     /// Nothing more will happen to it.
     Stuck,
-}
-
-/// What becomes of its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    Send,
-    Close,
-    Ignore,
-    Delay(Duration),
-    Hold(HoldId),
-    Cut(usize),
-    Corrupt(usize),
-    CorruptRecords(RuleId, usize),
-    Repeat(Duration),
-}
-
-/// An error that a rule puts into the answer.
-#[derive(Clone, Debug)]
-pub(crate) struct Forced {
-    error: ErrorCode,
-    /// Whether the request is applied all the same.
-    apply: bool,
-    /// Whether the answer is silent about it.
-    silent: bool,
-    /// Which partitions it is about; empty: the whole request.
-    partitions: Vec<(String, Option<i32>)>,
-}
-
-impl Forced {
-    pub(crate) fn of(decision: &Decision) -> Option<Self> {
-        let (error, apply) = match decision.action {
-            Action::Error(error) => (error, false),
-            Action::ApplyThenError(error) => (error, true),
-            Action::LeaveOut => (ErrorCode::KAFKA_STORAGE_ERROR, false),
-            _ => return None,
-        };
-        Some(Self {
-            error,
-            apply,
-            silent: decision.action == Action::LeaveOut,
-            partitions: decision.partitions.clone(),
-        })
-    }
-
-    fn is_about(&self, topic: &str, partition: i32) -> bool {
-        self.partitions.is_empty()
-            || self.partitions.iter().any(|(wanted, index)| {
-                wanted == topic && index.is_none_or(|index| index == partition)
-            })
-    }
 }
 
 /// What a handler knows besides the request and the cluster.
@@ -172,8 +128,27 @@ impl Context<'_> {
     /// Whether a rule refuses the request as a whole.
     pub(crate) fn check(&self) -> Result<(), ErrorCode> {
         match self.forced {
-            Some(forced) if !forced.apply && forced.partitions.is_empty() => Err(forced.error),
+            Some(forced) if !forced.apply && forced.is_top() => Err(forced.error),
             _ => Ok(()),
+        }
+    }
+
+    /// The error that a rule wants in the answer's own field and nowhere else.
+    pub(crate) fn check_top(&self) -> Result<(), ErrorCode> {
+        match self.forced {
+            Some(forced) if forced.level == Some(Level::Top) => Err(forced.error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The record of a refused batch that is to blame, if a rule names one.
+    pub(crate) fn blamed_record(&self, topic: &str, partition: i32) -> Option<i32> {
+        match self.forced?.level {
+            Some(Level::Record(index)) => self
+                .check_partition(topic, partition)
+                .is_err()
+                .then_some(index),
+            _ => None,
         }
     }
 
@@ -188,7 +163,7 @@ impl Context<'_> {
     /// The error to show for a request that was applied with this result.
     pub(crate) fn shown(&self, result: ErrorCode) -> ErrorCode {
         match self.forced {
-            Some(forced) if forced.apply && forced.partitions.is_empty() => forced.error,
+            Some(forced) if forced.apply && forced.is_top() => forced.error,
             _ => result,
         }
     }
@@ -229,7 +204,7 @@ impl Context<'_> {
 }
 
 /// The fixed start of every request header. The rest depends on the version.
-pub(crate) fn peek_name(frame: &Bytes) -> Option<RequestName> {
+pub(crate) fn peek_name(frame: &[u8]) -> Option<RequestName> {
     let start: [u8; 8] = frame.get(..8)?.try_into().ok()?;
     let [k0, k1, v0, v1, c0, c1, c2, c3] = start;
     Some(RequestName {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::connection::ConnectionId;
+
 /// What to do when a timer fires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
@@ -19,6 +21,10 @@ pub(crate) enum Timer {
     Isr(Arc<str>, i32),
     /// Retention, compaction, expiry: whatever goes by age.
     Housekeeping,
+    /// A throttled connection is read again.
+    Unmute(ConnectionId),
+    /// A node that a fault stopped starts again.
+    StartNode(i32),
 }
 
 /// Names one timer, for cancelling it.

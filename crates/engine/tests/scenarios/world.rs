@@ -286,7 +286,8 @@ impl World {
 
     fn deliver(&mut self, output: Output) {
         let now = self.now();
-        let (Output::Bytes { conn, .. } | Output::Close { conn }) = &output;
+        let (Output::Bytes { conn, .. } | Output::HalfClose { conn } | Output::Close { conn }) =
+            &output;
         let Some((link, _)) = self.links.iter().find(|(_, of)| *of == conn) else {
             return;
         };
@@ -297,6 +298,10 @@ impl World {
                     buffer.extend_from_slice(&bytes);
                     self.engine.handle_read(now, link);
                 }
+            }
+            Output::HalfClose { .. } => {
+                let reason = CloseReason::Closed("for writing, by the broker".to_owned());
+                self.engine.handle_closed(now, link, &reason);
             }
             Output::Close { .. } => {
                 self.links.remove(&link);

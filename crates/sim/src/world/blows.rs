@@ -27,7 +27,8 @@ impl World {
         self.trace.say(at, || format!("FAULT {blow:?}"));
         match blow {
             Blow::Rule(fault, rule, action) => {
-                let id = self.broker.faults().add(rule, action);
+                // Which of them act is up to the run; `ledger.tally` counts.
+                let id = self.broker.faults().add(rule.optional(), action);
                 self.rules.push((id, fault));
             }
             Blow::Cut(way, after) => {

@@ -154,7 +154,10 @@ impl World {
         while let Some(output) = self.broker.poll_output() {
             match output {
                 Output::Bytes { conn, bytes } => self.network.send(at, conn, Way::ToClient, bytes),
-                Output::Close { conn } => self.network.close(at, conn, Way::ToClient),
+                // A client that reads the end of the stream is done with the connection.
+                Output::HalfClose { conn } | Output::Close { conn } => {
+                    self.network.close(at, conn, Way::ToClient);
+                }
             }
         }
         self.schedule_arrivals();

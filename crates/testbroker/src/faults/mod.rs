@@ -8,15 +8,20 @@
 //! let rule = Rule::on(ApiKey::PRODUCE).topic_partition("t", 0).nth(3);
 //! let lost = broker.faults().add(rule, Action::ApplyThenDrop);
 //! assert_eq!(broker.faults().fired(lost), 0);
+//! // A rule that is still there and has done nothing fails the test when the broker is dropped.
+//! assert!(broker.faults().check().is_err());
+//! broker.faults().remove(lost);
 //! ```
 
+mod action;
+mod course;
 mod rule;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::fmt;
 
-use milena_wire::ErrorCode;
-
+pub use action::{Action, Level};
+pub(crate) use course::{Before, Change, Course, Decision, End, Forced, Gate, Named, Stop};
 pub use rule::Rule;
 pub(crate) use rule::{Subject, Touched};
 
@@ -24,57 +29,21 @@ pub(crate) use rule::{Subject, Touched};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(pub u64);
 
-/// Names a barrier: everything held under it goes on at [`Broker::release`](crate::Broker::release).
+/// Names a barrier: everything held under it goes on at [`Broker::release`](crate::Broker::release),
+/// and the rules that act [until](Rule::until) then end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HoldId(pub u64);
 
-/// What becomes of a request that a rule meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Not applied; answered with this error. Where the rule names partitions, only those get the
-    /// error and the rest of the request is applied.
-    Error(ErrorCode),
-    /// Applied, but answered with this error, for instance REQUEST_TIMED_OUT.
-    ApplyThenError(ErrorCode),
-    /// Not applied, and the answer does not speak of it: of the partitions that the rule names, the
-    /// rest is done. Produce only; elsewhere as `Error(KAFKA_STORAGE_ERROR)`.
-    LeaveOut,
-    /// Not applied; the connection is closed.
-    DropBeforeApply,
-    /// Applied; the connection is closed instead of an answer.
-    ApplyThenDrop,
-    /// The connection is closed now, and the request is applied after this long all the same: a
-    /// copy that was under way.
-    DropThenApply(Duration),
-    /// Applied and answered; then applied once more after this long, its second answer lost.
-    Duplicate(Duration),
-    /// Not applied, never answered; the connection stays open.
-    Ignore,
-    /// Applied, never answered; the connection stays open.
-    ApplyThenIgnore,
-    /// Applied after this long.
-    Delay(Duration),
-    /// Applied at once, answered after this long.
-    DelayAnswer(Duration),
-    /// Applied once the barrier is released.
-    HoldRequest(HoldId),
-    /// Applied at once, answered once the barrier is released.
-    HoldAnswer(HoldId),
-    /// The connection is closed before the request is looked at.
-    CutConnection,
-    /// Applied; this many bytes of the answer leave, then the connection is closed.
-    CutAnswer(usize),
-    /// Applied; the bits of this byte of the answer, counted from the start of the frame, are
-    /// turned over.
-    CorruptAnswer(usize),
-    /// Applied; in a record batch of the answer, the bits of one of the bytes that its checksum is over are turned over: the one
-    /// so far from the batch's end, modulo their number. An answer without records does not count.
-    CorruptRecords(usize),
-    /// Applied; the answer asks the client to be silent for this long.
-    Throttle(Duration),
-}
-
-/// The rules of a cluster, in the order they were added: the first that meets a request acts on it.
+/// The rules of a cluster, in the order they were added.
+///
+/// The first rule that meets a request acts on it, and those behind it too as far as they take
+/// something else of its way: an error, a delay and a throttle time can meet in one answer, but
+/// nothing more happens to a request that is dropped before it is applied. A rule that cannot act
+/// beside those before it does not count the request.
+///
+/// A [`Broker`](crate::Broker) that is dropped with rules that never acted panics, unless they were
+/// [removed](Self::remove) or are [optional](Rule::optional), or the thread panics already: a test whose fault did not happen has not tested
+/// what it says. `BrokerConfig::unfired_rules_fail` turns that off.
 #[derive(Debug)]
 pub struct Faults {
     rules: BTreeMap<RuleId, Entry>,
@@ -88,15 +57,29 @@ struct Entry {
     action: Action,
     met: u64,
     fired: u64,
+    /// It acts no more, but its counts are still asked for.
+    ended: bool,
 }
 
-/// A rule's decision about one request.
-#[derive(Clone, Debug)]
-pub(crate) struct Decision {
-    pub(crate) rule: RuleId,
-    pub(crate) action: Action,
-    /// The partitions an `Error` is about; empty: the whole request.
-    pub(crate) partitions: Vec<(String, Option<i32>)>,
+/// Rules that never acted, for a test's message.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", self.describe())]
+pub struct Unfired {
+    /// The rules, what they were to do, and how many requests each of them met.
+    pub rules: Vec<(RuleId, Rule, Action, u64)>,
+}
+
+impl Unfired {
+    fn describe(&self) -> String {
+        let mut text = format!("{} fault(s) never happened:", self.rules.len());
+        for (id, rule, action, met) in &self.rules {
+            text += &format!(
+                "\n  rule {}: {rule}: {action:?} ({met} requests matched)",
+                id.0
+            );
+        }
+        text + "\nA rule that may stay idle is marked with Rule::optional()."
+    }
 }
 
 impl Faults {
@@ -113,19 +96,30 @@ impl Faults {
     pub fn add(&mut self, rule: Rule, action: Action) -> RuleId {
         self.added += 1;
         let id = RuleId(self.added);
-        self.rules.insert(
-            id,
-            Entry {
-                rule,
-                action,
-                met: 0,
-                fired: 0,
-            },
-        );
+        let entry = Entry {
+            rule,
+            action,
+            met: 0,
+            fired: 0,
+            ended: false,
+        };
+        self.rules.insert(id, entry);
         id
     }
 
-    /// Takes a rule away; true if it was there.
+    /// Ends a rule: it meets nothing any more. Its counts stay, and it must have acted by the end.
+    /// True if it was there.
+    pub fn end(&mut self, id: RuleId) -> bool {
+        match self.rules.get_mut(&id) {
+            Some(entry) => {
+                entry.ended = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes a rule away as if it had never been; true if it was there.
     pub fn remove(&mut self, id: RuleId) -> bool {
         self.rules.remove(&id).is_some()
     }
@@ -145,17 +139,46 @@ impl Faults {
         self.rules.get(&id).map_or(0, |entry| entry.met)
     }
 
-    /// The rules that never acted: a test that leaves one behind did not test what it says.
+    /// The rules that never acted, optional ones too.
     pub fn unfired(&self) -> Vec<(RuleId, Rule, Action)> {
         let idle = self.rules.iter().filter(|(_, entry)| entry.fired == 0);
         idle.map(|(id, entry)| (*id, entry.rule.clone(), entry.action))
             .collect()
     }
 
+    /// Whether every rule that has to act has done so by now.
+    pub fn check(&self) -> Result<(), Unfired> {
+        let idle = |entry: &Entry| entry.fired == 0 && entry.rule.is_required();
+        let rules: Vec<_> = self
+            .rules
+            .iter()
+            .filter(|(_, entry)| idle(entry))
+            .map(|(id, entry)| (*id, entry.rule.clone(), entry.action, entry.met))
+            .collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        Err(Unfired { rules })
+    }
+
     /// What the rule was to act on was not there: it acts on the next.
     pub(crate) fn missed(&mut self, id: RuleId) {
         if let Some(entry) = self.rules.get_mut(&id) {
             entry.fired = entry.fired.saturating_sub(1);
+        }
+    }
+
+    /// What the rule wanted has happened after all.
+    pub(crate) fn happened(&mut self, id: RuleId) {
+        if let Some(entry) = self.rules.get_mut(&id) {
+            entry.fired += 1;
+        }
+    }
+
+    /// Ends the rules that act until this barrier falls.
+    pub(crate) fn release(&mut self, hold: HoldId) {
+        for entry in self.rules.values_mut() {
+            entry.ended |= entry.rule.ends_with() == Some(hold);
         }
     }
 
@@ -167,26 +190,115 @@ impl Faults {
     pub(crate) fn watches(&self, subject: &Subject<'_>) -> bool {
         self.rules
             .values()
-            .any(|entry| entry.rule.meets_header(subject))
+            .any(|entry| !entry.ended && entry.rule.meets_header(subject))
     }
 
-    /// The action on this request, counted.
-    pub(crate) fn decide(&mut self, subject: &Subject<'_>, touched: &Touched) -> Option<Decision> {
+    /// Whether a rule meets this request, acting or not.
+    pub(crate) fn meets(&self, id: RuleId, subject: &Subject<'_>, touched: &Touched) -> bool {
+        self.rules
+            .get(&id)
+            .is_some_and(|entry| entry.rule.meets_header(subject) && entry.rule.meets_body(touched))
+    }
+
+    /// What the rules do to this request, counted. `except`: a rule that has to do with it already.
+    pub(crate) fn decide(
+        &mut self,
+        subject: &Subject<'_>,
+        touched: &Touched,
+        except: Option<RuleId>,
+    ) -> Vec<Decision> {
+        let mut decisions: Vec<Decision> = Vec::new();
         for (id, entry) in &mut self.rules {
-            if !entry.rule.meets_header(subject) || !entry.rule.meets_body(touched) {
+            let fits = decisions
+                .iter()
+                .all(|earlier| earlier.action.goes_with(entry.action));
+            if Some(*id) == except || entry.is_early() || !fits {
                 continue;
             }
-            entry.met += 1;
-            if entry.rule.acts(entry.met, entry.fired, &mut self.random) {
-                entry.fired += 1;
-                let partitions = entry.rule.partitions().to_vec();
-                return Some(Decision {
-                    rule: *id,
-                    action: entry.action,
-                    partitions,
-                });
+            if entry.acts(subject, touched, &mut self.random) {
+                decisions.push(entry.decision(*id));
+            }
+        }
+        decisions
+    }
+
+    /// The rule that cuts this request while it still comes in, and behind how many bytes.
+    pub(crate) fn decide_early(&mut self, subject: &Subject<'_>) -> Option<(RuleId, usize)> {
+        for (id, entry) in &mut self.rules {
+            if !entry.is_early() {
+                continue;
+            }
+            if let Action::CutRequest(bytes) = entry.action
+                && entry.acts(subject, &Touched::default(), &mut self.random)
+            {
+                return Some((*id, bytes));
             }
         }
         None
+    }
+
+    pub(crate) fn has_early(&self) -> bool {
+        self.rules.values().any(Entry::is_early)
+    }
+
+    /// A place in something of this length, from the cluster's seed.
+    pub(crate) fn place(&mut self, length: usize) -> usize {
+        self.random.usize(..length.max(1))
+    }
+}
+
+impl Entry {
+    /// Whether it looks at requests that are not there as a whole yet.
+    fn is_early(&self) -> bool {
+        matches!(self.action, Action::CutRequest(_)) && !self.rule.needs_body()
+    }
+
+    fn acts(
+        &mut self,
+        subject: &Subject<'_>,
+        touched: &Touched,
+        random: &mut fastrand::Rng,
+    ) -> bool {
+        if self.ended || !self.rule.meets_header(subject) || !self.rule.meets_body(touched) {
+            return false;
+        }
+        self.met += 1;
+        let acts = self.rule.acts(self.met, self.fired, random);
+        self.fired += u64::from(acts);
+        acts
+    }
+
+    fn decision(&self, rule: RuleId) -> Decision {
+        Decision {
+            rule,
+            action: self.action,
+            partitions: self.rule.partitions().to_vec(),
+        }
+    }
+}
+
+/// One line a rule: what it meets, what it does, how often it met and acted.
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (id, entry) in &self.rules {
+            let Entry {
+                rule,
+                action,
+                met,
+                fired,
+                ended,
+            } = entry;
+            let state = match (*fired, *ended) {
+                (0, _) => " never fired",
+                (_, true) => " ended",
+                _ => "",
+            };
+            writeln!(
+                f,
+                "rule {}: {rule}: {action:?}: met {met}, fired {fired}{state}",
+                id.0
+            )?;
+        }
+        Ok(())
     }
 }

@@ -1,30 +1,41 @@
 //! Which requests a rule meets.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use milena_wire::{ApiKey, ApiVersion};
 
+use super::HoldId;
+use crate::connection::ConnectionId;
+
 /// Which requests a fault meets, and how often it acts on them. Without a count it acts once, on
-/// the first.
+/// the first. Conditions add up: all must hold.
+///
+/// A rule has to act at least once, or the test fails (see [`Faults`](crate::Faults)); only one of
+/// [probability](Self::probability) need not, unless it is [`required`](Self::required).
 #[derive(Clone, Debug)]
 pub struct Rule {
     api: Option<ApiKey>,
     node: Option<i32>,
-    version: Option<ApiVersion>,
+    versions: Option<(i16, i16)>,
     client_id: Option<String>,
+    connection: Option<ConnectionId>,
     partitions: Vec<(String, Option<i32>)>,
     transactional_id: Option<String>,
     group: Option<String>,
     count: Count,
+    required: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Count {
     Nth(u64),
+    Every(u64),
     Times(u64),
     After(u64, u64),
     Probability(f64),
     Always,
+    Until(HoldId),
 }
 
 /// A request as its header tells it.
@@ -34,6 +45,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) version: ApiVersion,
     pub(crate) node: i32,
     pub(crate) client_id: Option<&'a str>,
+    pub(crate) connection: Option<ConnectionId>,
 }
 
 /// What a request's body is about.
@@ -58,12 +70,14 @@ impl Rule {
         Self {
             api: None,
             node: None,
-            version: None,
+            versions: None,
             client_id: None,
+            connection: None,
             partitions: Vec::new(),
             transactional_id: None,
             group: None,
             count: Count::Times(1),
+            required: None,
         }
     }
 
@@ -74,8 +88,19 @@ impl Rule {
     }
 
     /// Only requests of this version.
-    pub fn version(mut self, version: ApiVersion) -> Self {
-        self.version = Some(version);
+    pub fn version(self, version: ApiVersion) -> Self {
+        self.versions(version.0..=version.0)
+    }
+
+    /// Only requests of these versions.
+    pub fn versions(mut self, versions: RangeInclusive<i16>) -> Self {
+        self.versions = Some((*versions.start(), *versions.end()));
+        self
+    }
+
+    /// Only requests on this connection.
+    pub fn connection(mut self, connection: ConnectionId) -> Self {
+        self.connection = Some(connection);
         self
     }
 
@@ -127,6 +152,31 @@ impl Rule {
         self
     }
 
+    /// Acts on every n-th matching request.
+    pub fn every(mut self, n: u64) -> Self {
+        self.count = Count::Every(n.max(1));
+        self
+    }
+
+    /// Acts on every matching request until [`Broker::release`](crate::Broker::release) of this
+    /// barrier, or [`Faults::end`](crate::Faults::end) of the rule.
+    pub fn until(mut self, hold: HoldId) -> Self {
+        self.count = Count::Until(hold);
+        self
+    }
+
+    /// A test does not fail if it never acts.
+    pub fn optional(mut self) -> Self {
+        self.required = Some(false);
+        self
+    }
+
+    /// A test fails if it never acts: so are all rules but those of [`probability`](Self::probability).
+    pub fn required(mut self) -> Self {
+        self.required = Some(true);
+        self
+    }
+
     /// Acts on each matching request with this probability, drawn from the cluster's seed.
     pub fn probability(mut self, p: f64) -> Self {
         self.count = Count::Probability(p);
@@ -143,12 +193,32 @@ impl Rule {
         &self.partitions
     }
 
+    pub(crate) fn is_required(&self) -> bool {
+        let by_count = !matches!(self.count, Count::Probability(_));
+        self.required.unwrap_or(by_count)
+    }
+
+    pub(crate) fn ends_with(&self) -> Option<HoldId> {
+        match self.count {
+            Count::Until(hold) => Some(hold),
+            _ => None,
+        }
+    }
+
+    /// Whether it asks for more than a request's header tells.
+    pub(crate) fn needs_body(&self) -> bool {
+        !self.partitions.is_empty() || self.transactional_id.is_some() || self.group.is_some()
+    }
+
     pub(crate) fn meets_header(&self, subject: &Subject<'_>) -> bool {
         self.api.is_none_or(|api| api == subject.api)
             && self.node.is_none_or(|node| node == subject.node)
             && self
-                .version
-                .is_none_or(|version| version == subject.version)
+                .versions
+                .is_none_or(|(min, max)| (min..=max).contains(&subject.version.0))
+            && self
+                .connection
+                .is_none_or(|connection| Some(connection) == subject.connection)
             && self
                 .client_id
                 .as_deref()
@@ -180,7 +250,8 @@ impl Rule {
             Count::Times(n) => fired < n,
             Count::After(skip, n) => met > skip && fired < n,
             Count::Probability(p) => random.f64() < p,
-            Count::Always => true,
+            Count::Always | Count::Until(_) => true,
+            Count::Every(n) => met % n == 0,
         }
     }
 }
@@ -191,14 +262,19 @@ impl fmt::Display for Rule {
             Some(api) => write!(f, "{api}")?,
             None => f.write_str("any request")?,
         }
-        if let Some(version) = self.version {
-            write!(f, " {version}")?;
+        match self.versions {
+            Some((min, max)) if min == max => write!(f, " v{min}")?,
+            Some((min, max)) => write!(f, " v{min}-{max}")?,
+            None => {}
         }
         if let Some(node) = self.node {
             write!(f, " to node {node}")?;
         }
         if let Some(client_id) = &self.client_id {
             write!(f, " of client {client_id}")?;
+        }
+        if let Some(connection) = self.connection {
+            write!(f, " on {connection}")?;
         }
         for (topic, partition) in &self.partitions {
             match partition {
@@ -212,7 +288,16 @@ impl fmt::Display for Rule {
         if let Some(group) = &self.group {
             write!(f, " of group {group}")?;
         }
-        write!(f, ", {:?}", self.count)
+        match self.count {
+            Count::Nth(n) => write!(f, ", number {n} of them"),
+            Count::Every(n) => write!(f, ", every {n}th"),
+            Count::Times(1) => f.write_str(", the first"),
+            Count::Times(n) => write!(f, ", the first {n}"),
+            Count::After(skip, n) => write!(f, ", {n} after the first {skip}"),
+            Count::Probability(p) => write!(f, ", with probability {p}"),
+            Count::Always => f.write_str(", always"),
+            Count::Until(hold) => write!(f, ", until barrier {}", hold.0),
+        }
     }
 }
 
@@ -238,7 +323,9 @@ mod tests {
         assert_eq!(count(&rule().nth(3), 4), [3]);
         assert_eq!(count(&rule().times(2), 4), [1, 2]);
         assert_eq!(count(&rule().after(1, 2), 5), [2, 3]);
+        assert_eq!(count(&rule().every(2), 5), [2, 4]);
         assert_eq!(count(&rule().always(), 3), [1, 2, 3]);
+        assert_eq!(count(&rule().until(HoldId(1)), 2), [1, 2]);
         let some = count(&rule().probability(0.5), 100).len();
         assert!((30..70).contains(&some), "{some}");
     }
@@ -250,6 +337,7 @@ mod tests {
             version: ApiVersion(9),
             node: 2,
             client_id: Some("c"),
+            connection: Some(ConnectionId(4)),
         };
         let touched = Touched {
             partitions: vec![("t".to_owned(), 1)],
@@ -265,7 +353,14 @@ mod tests {
                 .transactional_id("x")
                 .group("g")
         ));
-        assert!(meets(rule().topic("t")));
+        assert!(meets(
+            rule()
+                .versions(8..=9)
+                .connection(ConnectionId(4))
+                .topic("t")
+        ));
+        assert!(!meets(rule().versions(10..=12)));
+        assert!(!meets(rule().connection(ConnectionId(5))));
         assert!(meets(
             rule().topic_partition("u", 0).topic_partition("t", 1)
         ));

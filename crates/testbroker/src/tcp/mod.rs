@@ -17,6 +17,10 @@ use shared::Shared;
 
 /// A running cluster: one listener a node, all on a thread of its own. Dropping it stops it.
 ///
+/// Dropped while its thread panics, as when an assertion of a test fails, it prints what the
+/// cluster was asked and what it holds ([`Broker::dump`]). Dropped with fault rules that never
+/// acted, it panics: see [`Faults`](crate::Faults).
+///
 /// ```no_run
 /// # use milena_testbroker::TestBroker;
 /// let cluster = TestBroker::builder().nodes(3).start()?;
@@ -97,6 +101,14 @@ impl Drop for TestBroker {
         if let Some(thread) = self.thread.take() {
             // A panic of the thread was printed where it happened.
             let _ = thread.join();
+        }
+        let unfired = self.shared.take_unfired();
+        let for_a_test = self.shared.with(|broker| broker.is_for_a_test());
+        if std::thread::panicking() && for_a_test {
+            let dump = self.shared.with(|broker| broker.dump());
+            eprintln!("the test broker at the end:\n{dump}");
+        } else if let Some(unfired) = unfired {
+            panic!("{unfired}");
         }
     }
 }

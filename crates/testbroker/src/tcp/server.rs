@@ -149,9 +149,11 @@ async fn converse(
     loop {
         tokio::select! {
             answer = answers.recv() => {
-                let (written, open) = write(&mut stream, &mut answers, answer).await?;
-                if !open {
-                    return stream.shutdown().await;
+                let (written, end) = write(&mut stream, &mut answers, answer).await?;
+                match end {
+                    Some(Ended::Both) => return stream.shutdown().await,
+                    Some(Ended::OurHalf) => stream.shutdown().await?,
+                    None => {}
                 }
                 backlog = shared.input(|state| {
                     state.written(conn, written);
@@ -181,21 +183,30 @@ async fn converse(
     }
 }
 
-/// Writes an answer and all that wait behind it; how many bytes, and whether the broker keeps the
-/// connection open.
+/// What of a connection ends.
+enum Ended {
+    OurHalf,
+    Both,
+}
+
+/// Writes an answer and all that wait behind it; how many bytes, and what the broker ends then.
 async fn write(
     stream: &mut TcpStream,
     answers: &mut mpsc::UnboundedReceiver<ToClient>,
     first: Option<ToClient>,
-) -> io::Result<(usize, bool)> {
+) -> io::Result<(usize, Option<Ended>)> {
     let mut parts: Vec<Bytes> = Vec::new();
     let mut next = first;
-    let mut open = next.is_some();
+    let mut end = next.is_none().then_some(Ended::Both);
     while let Some(message) = next {
         match message {
             ToClient::Bytes(bytes) => parts.push(bytes),
+            ToClient::HalfClose => {
+                end = Some(Ended::OurHalf);
+                break;
+            }
             ToClient::Close => {
-                open = false;
+                end = Some(Ended::Both);
                 break;
             }
         }
@@ -221,5 +232,5 @@ async fn write(
             parts[at].advance(written);
         }
     }
-    Ok((total, open))
+    Ok((total, end))
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::broker::Broker;
 use crate::connection::{ConnectionId, Output};
+use crate::faults::Unfired;
 
 /// The broker and what both its thread and the tests' threads need.
 pub(super) struct Shared {
@@ -37,6 +38,8 @@ const UNWRITTEN_MAX: usize = 8 * 1024 * 1024;
 /// What a connection's task has to write.
 pub(super) enum ToClient {
     Bytes(Bytes),
+    /// Nothing more comes, but the connection is still read.
+    HalfClose,
     Close,
 }
 
@@ -78,6 +81,15 @@ impl Shared {
         }
     }
 
+    /// The rules that never acted, asked once: they are forgotten.
+    pub(super) fn take_unfired(&self) -> Option<Unfired> {
+        let mut state = self.lock();
+        let wanted = state.broker.is_for_a_test();
+        let unfired = state.broker.faults().check().err().filter(|_| wanted);
+        state.broker.faults().clear();
+        unfired
+    }
+
     /// One input to the broker, and everything that follows from it at once.
     pub(super) fn input<R>(&self, input: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
@@ -97,6 +109,11 @@ impl Shared {
             // Without a writer the connection's task is gone and the bytes are lost with it.
             match output {
                 Output::Bytes { conn, bytes } => state.send(conn, bytes),
+                Output::HalfClose { conn } => {
+                    if let Some(writer) = state.writers.get(&conn) {
+                        let _ = writer.sender.send(ToClient::HalfClose);
+                    }
+                }
                 Output::Close { conn } => {
                     if let Some(writer) = state.writers.remove(&conn) {
                         let _ = writer.sender.send(ToClient::Close);

@@ -24,6 +24,7 @@ pub(crate) struct Cluster {
     connections: BTreeMap<i32, ConnectionId>,
     received: BTreeMap<ConnectionId, BytesMut>,
     closed: BTreeSet<ConnectionId>,
+    pub(crate) half_closed: BTreeSet<ConnectionId>,
 }
 
 /// A producer id and epoch.
@@ -113,6 +114,7 @@ impl Cluster {
             connections: BTreeMap::new(),
             received: BTreeMap::new(),
             closed: BTreeSet::new(),
+            half_closed: BTreeSet::new(),
         }
     }
 
@@ -268,6 +270,9 @@ impl Cluster {
                         .entry(conn)
                         .or_default()
                         .extend_from_slice(&bytes);
+                }
+                Output::HalfClose { conn } => {
+                    assert!(self.half_closed.insert(conn), "{conn} half closed twice");
                 }
                 Output::Close { conn } => {
                     assert!(self.closed.insert(conn), "{conn} closed twice");
