@@ -24,6 +24,7 @@ use milena_wire::{
     messages as wire,
 };
 
+pub(crate) use produce::PendingProduce;
 pub(crate) use touched::touched;
 pub(crate) use versions::versions;
 

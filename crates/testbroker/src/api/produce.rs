@@ -1,74 +1,130 @@
-//! Produce v3-13, by topic id from v13; acks 0, 1 and -1 (which are the same: replication is
-//! instant).
+//! Produce v3-13, by topic id from v13; acks 0, 1 and -1.
 //!
-//! The way of a request: each partition's batch is validated; transactional ones join their
+//! The way of a request: each partition's batch is looked at; transactional ones join their
 //! transaction (v12+) or are verified to be in it, and the request waits inside the broker while
-//! that answers CONCURRENT_TRANSACTIONS (v12+); then each batch is appended.
+//! that answers CONCURRENT_TRANSACTIONS (v12+); then each batch is validated and appended; with
+//! acks=-1, the answer waits until the replicas in sync have it.
 //!
-//! Not done: topics with a compression of their own (batches stay as their producer made them), log
-//! append time, per-record errors, message formats before v2, quotas.
+//! Not done: message formats before v2 (as Kafka 4, which refuses them), quotas.
 
+mod acks;
+mod answer;
 mod batch;
 mod join;
+mod refusal;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milena_wire::ErrorCode;
-use milena_wire::messages::{
-    PartitionProduceResponse, ProduceLeaderIdAndEpoch, ProduceNodeEndpoint, ProduceRequest,
-    ProduceResponse, TopicProduceData, TopicProduceResponse,
-};
+use milena_wire::messages::{ProduceRequest, TopicProduceData};
 use milena_wire::record::BatchView;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, millis};
 use crate::request::{Context, Reply};
+pub(crate) use acks::PendingProduce;
+use refusal::Refusal;
 
 pub(crate) fn handle(
     cluster: &mut Cluster,
     context: &Context<'_>,
     request: &ProduceRequest<'_>,
 ) -> Reply {
-    let mut writes = Vec::new();
+    let mut pending = match cluster.pending_produce.remove(&context.request) {
+        Some(pending) => pending,
+        None => match apply(cluster, context, request) {
+            Ok(writes) => PendingProduce {
+                node: context.node,
+                deadline: context.now + millis(request.timeout_ms),
+                writes,
+            },
+            Err(later) => return later,
+        },
+    };
+    if request.acks == -1 {
+        let waiting = acks::await_replicas(cluster, context, &mut pending);
+        if !waiting.is_empty() {
+            let until = pending.deadline;
+            cluster.pending_produce.insert(context.request, pending);
+            return Reply::Wait { until, on: waiting };
+        }
+    }
+    let writes = &pending.writes;
+    if request.acks == 0 {
+        // Without an answer, closing the connection is the only way to say that something failed.
+        let failed = writes.iter().find(|write| !write.error.is_ok());
+        return match failed {
+            Some(write) => Reply::Close(format!("acks=0 and {}", write.error)),
+            None => Reply::Nothing,
+        };
+    }
+    answer::answer(cluster, context, request, writes)
+}
+
+/// One partition of a request.
+pub(crate) struct Write {
+    topic: Arc<str>,
+    index: i32,
+    /// What is to be written; `None` if it is refused already, or written.
+    batch: Option<BatchView>,
+    /// Whether it is in a transaction.
+    transactional: bool,
+    /// Whether the transaction coordinator has agreed.
+    verified: bool,
+    error: ErrorCode,
+    /// -1 for what is not written. An error that came later leaves it.
+    base_offset: i64,
+    /// Where the log sets the time, or of a copy: the time-stamp of what was written before.
+    append_time: i64,
+    /// -1 for what is refused before the log has looked at it.
+    log_start_offset: i64,
+    /// What was wrong with it.
+    refusal: Option<Refusal>,
+    /// What replicas in sync must have: everything below this offset, written in this leader epoch.
+    required: Option<(i64, i32)>,
+}
+
+impl Write {
+    fn refuse(&mut self, error: ErrorCode) {
+        self.batch = None;
+        self.error = error;
+    }
+}
+
+/// Writes what can be written, or asks to be called later.
+fn apply(
+    cluster: &mut Cluster,
+    context: &Context<'_>,
+    request: &ProduceRequest<'_>,
+) -> Result<Vec<Write>, Reply> {
+    let count = request.topic_data.iter();
+    let count = count.map(|topic| topic.partition_data.len()).sum();
+    let mut writes = Vec::with_capacity(count);
     for topic in &request.topic_data {
         collect(cluster, context, request.acks, topic, &mut writes);
     }
     match join::join(cluster, context, request.transactional_id, &mut writes) {
         join::Joined::Done => {}
         join::Joined::Later(until) => {
-            return Reply::Wait {
+            return Err(Reply::Wait {
                 until,
                 on: Vec::new(),
-            };
+            });
         }
     }
     for write in &mut writes {
-        append(cluster, context, write);
+        if let Some(batch) = write.batch.take()
+            && let Err(refusal) = append(cluster, context, request.acks, write, &batch)
+        {
+            write.error = refusal.code;
+            if refusal.by_log {
+                let partition = cluster.topics.partition(&write.topic, write.index);
+                let start = partition.map(|found| found.log.log_start_offset());
+                write.log_start_offset = start.unwrap_or(-1);
+            }
+            write.refusal = Some(refusal);
+        }
     }
-    if request.acks == 0 {
-        // Without an answer, closing the connection is the only way to say that something failed.
-        return match writes.iter().find_map(|write| write.outcome.err()) {
-            Some(error) => Reply::Close(format!("acks=0 and {error}")),
-            None => Reply::Nothing,
-        };
-    }
-    answer(cluster, context, request, &writes)
-}
-
-/// One partition of a request.
-struct Write {
-    topic: Arc<str>,
-    index: i32,
-    /// What is to be written; `None` if it is refused already.
-    batch: Option<BatchView>,
-    /// Whether the transaction coordinator has agreed.
-    verified: bool,
-    /// The base offset, or why not.
-    outcome: Result<i64, ErrorCode>,
-    /// Of a copy: the time-stamp of what was written before. Kafka answers it so.
-    append_time: i64,
-    /// -1 for what is refused before the log has looked at it.
-    log_start_offset: i64,
+    Ok(writes)
 }
 
 fn collect(
@@ -85,19 +141,24 @@ fn collect(
         Some(topic.name.into())
     };
     for data in &topic.partition_data {
+        let batch = batch::of(context.version, data.records.as_ref());
+        let transactional = batch.as_ref().is_ok_and(BatchView::is_transactional);
         let checked = match &name {
             None => Err(ErrorCode::UNKNOWN_TOPIC_ID),
-            Some(name) => check(cluster, context, acks, name, data.index)
-                .and_then(|()| batch::of(context.version, data.records.as_ref())),
+            Some(name) => check(cluster, context, acks, name, data.index).and(batch),
         };
         writes.push(Write {
             topic: name.clone().unwrap_or_else(|| topic.name.into()),
             index: data.index,
-            outcome: checked.as_ref().map(|_| -1).map_err(|error| *error),
+            error: checked.as_ref().err().copied().unwrap_or_default(),
             batch: checked.ok(),
+            transactional,
             verified: false,
+            base_offset: -1,
             append_time: -1,
             log_start_offset: -1,
+            refusal: None,
+            required: None,
         });
     }
 }
@@ -118,120 +179,53 @@ fn check(
     context.check_partition(topic, index)
 }
 
-fn append(cluster: &mut Cluster, context: &Context<'_>, write: &mut Write) {
-    let Some(batch) = &write.batch else {
-        return;
-    };
-    if let Err(error) = check_log(cluster, context, write, batch) {
-        write.outcome = Err(error);
-        return;
-    }
-    let retention = cluster.config.retention_bytes;
+fn append(
+    cluster: &mut Cluster,
+    context: &Context<'_>,
+    acks: i16,
+    write: &mut Write,
+    batch: &BatchView,
+) -> Result<(), Refusal> {
+    cluster
+        .check_leader(context.node, &write.topic, write.index, -1)
+        .map_err(Refusal::before_log)?;
+    let wall_clock = cluster.wall_clock();
     let topics = &mut cluster.topics;
-    let Some(partition) = topics.partition_mut(&write.topic, write.index) else {
-        return;
+    let full = topics.log_bytes + batch.bytes().len() as u64 > cluster.config.log_bytes_max;
+    let Some((config, partition)) = topics.partition_to_write(&write.topic, write.index) else {
+        let gone = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        return Err(Refusal::before_log(gone));
     };
+    if acks == -1 && partition.is_under_min_isr(config.min_insync_replicas) {
+        return Err(Refusal::by_log(ErrorCode::NOT_ENOUGH_REPLICAS));
+    }
+    let checked = batch::check(batch, config, wall_clock, &mut cluster.codecs)?;
+    if full {
+        return Err(Refusal::before_log(ErrorCode::KAFKA_STORAGE_ERROR));
+    }
     let log = &mut partition.log;
     let before = log.bytes();
-    let appended = batch::check(batch)
-        .and_then(|()| log.append(batch, write.verified, partition.leader_epoch));
-    if let Some(bytes_max) = retention {
-        log.retain_bytes(bytes_max);
+    let epoch = partition.leader_epoch;
+    let appended = log
+        .append(&checked.batch, checked.times, write.verified, epoch)
+        .map_err(Refusal::by_log)?;
+    if let Some(bytes_max) = cluster.config.retention_bytes {
+        partition.retain_bytes(bytes_max);
     }
-    write.log_start_offset = log.log_start_offset();
-    let after = log.bytes();
+    write.log_start_offset = partition.log.log_start_offset();
+    write.append_time = appended.copy_of.unwrap_or(checked.append_time);
+    let after = partition.log.bytes();
     topics.log_bytes = topics.log_bytes + after - before;
-    write.outcome = appended.and_then(|appended| {
-        match appended.copy_of {
-            Some(timestamp) => write.append_time = timestamp,
-            None => cluster.wake(&write.topic, write.index),
-        }
-        match context.shown_partition(&write.topic, write.index, ErrorCode::NONE) {
-            ErrorCode::NONE => Ok(appended.base_offset),
-            error => Err(error),
-        }
-    });
-}
-
-/// What is refused before the log looks at the batch's inside.
-fn check_log(
-    cluster: &Cluster,
-    context: &Context<'_>,
-    write: &Write,
-    batch: &BatchView,
-) -> Result<(), ErrorCode> {
-    cluster.check_leader(context.node, &write.topic, write.index, -1)?;
-    let len = batch.bytes().len();
-    if len > cluster.config.message_bytes_max {
-        return Err(ErrorCode::MESSAGE_TOO_LARGE);
+    write.required = Some((appended.next_offset, epoch));
+    write.base_offset = appended.base_offset;
+    if appended.copy_of.is_none() {
+        cluster.wake(&write.topic, write.index);
     }
-    if cluster.topics.log_bytes + len as u64 > cluster.config.log_bytes_max {
-        return Err(ErrorCode::KAFKA_STORAGE_ERROR);
+    let shown = context.shown_partition(&write.topic, write.index, ErrorCode::NONE);
+    if !shown.is_ok() {
+        write.error = shown;
+        write.base_offset = -1;
+        write.required = None;
     }
-    batch.verify_crc().map_err(|_| ErrorCode::CORRUPT_MESSAGE)
-}
-
-fn answer(
-    cluster: &Cluster,
-    context: &Context<'_>,
-    request: &ProduceRequest<'_>,
-    writes: &[Write],
-) -> Reply {
-    let mut responses = Vec::new();
-    let mut leaders = BTreeMap::new();
-    let mut rest = writes;
-    for topic in &request.topic_data {
-        let (here, behind) = rest.split_at(topic.partition_data.len());
-        rest = behind;
-        let told = |write: &&Write| !context.leaves_out(&write.topic, write.index);
-        let partitions = here.iter().filter(told).map(|write| {
-            let response = partition_response(cluster, context, write);
-            if let Some(node) = cluster.node(response.current_leader.leader_id) {
-                leaders.insert(node.id, node);
-            }
-            response
-        });
-        responses.push(TopicProduceResponse {
-            name: topic.name,
-            topic_id: topic.topic_id,
-            partition_responses: partitions.collect(),
-        });
-    }
-    let endpoints = leaders.values().map(|node| ProduceNodeEndpoint {
-        node_id: node.id,
-        host: &node.host,
-        port: i32::from(node.port),
-        ..Default::default()
-    });
-    let response = ProduceResponse {
-        responses,
-        throttle_time_ms: context.throttle_time_ms,
-        node_endpoints: endpoints.collect(),
-    };
-    context.answer(&response)
-}
-
-fn partition_response<'a>(
-    cluster: &Cluster,
-    context: &Context<'_>,
-    write: &Write,
-) -> PartitionProduceResponse<'a> {
-    let partition = cluster.topics.partition(&write.topic, write.index);
-    let mut response = PartitionProduceResponse {
-        index: write.index,
-        error_code: write.outcome.err().unwrap_or_default(),
-        base_offset: write.outcome.unwrap_or(-1),
-        log_append_time_ms: write.append_time,
-        log_start_offset: write.log_start_offset,
-        ..Default::default()
-    };
-    // KIP-951: the client need not ask for metadata to find the new leader.
-    let moved = response.error_code == ErrorCode::NOT_LEADER_OR_FOLLOWER;
-    if let Some(partition) = partition.filter(|_| moved && context.version >= 10) {
-        response.current_leader = ProduceLeaderIdAndEpoch {
-            leader_id: partition.leader,
-            leader_epoch: partition.leader_epoch,
-        };
-    }
-    response
+    Ok(())
 }

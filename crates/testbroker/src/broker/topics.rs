@@ -51,7 +51,7 @@ impl Broker {
     pub fn delete_records(&mut self, topic: &str, partition: i32, offset: i64) {
         if let Some(found) = self.cluster.topics.partition_mut(topic, partition) {
             let before = found.log.bytes();
-            found.log.delete_until(offset);
+            found.delete_until(offset);
             let freed = before - found.log.bytes();
             self.cluster.topics.log_bytes -= freed;
         }

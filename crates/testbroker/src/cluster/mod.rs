@@ -6,7 +6,7 @@ mod topic_config;
 mod topics;
 mod transactions;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 pub use coordinators::CoordinatorKind;
@@ -16,6 +16,9 @@ pub(crate) use topic_config::TopicConfig;
 pub(crate) use topics::{Partition, Topics, is_legal_name};
 pub(crate) use transactions::{JoinMode, millis, offsets_participant};
 
+use milena_wire::compress::{Compressor, Decompressor};
+
+use crate::api::PendingProduce;
 use crate::config::BrokerConfig;
 use crate::features::{Features, TRANSACTION_VERSION};
 use crate::group::Groups;
@@ -35,6 +38,9 @@ pub(crate) struct Cluster {
     pub(crate) transactions: Transactions,
     pub(crate) groups: Groups,
     pub(crate) timers: Timers,
+    pub(crate) codecs: Codecs,
+    /// Produce requests whose answer waits for replicas, by request.
+    pub(crate) pending_produce: BTreeMap<u64, PendingProduce>,
     /// Requests that wait for something that has just happened.
     pub(crate) woken: BTreeSet<u64>,
     pub(crate) features: Features,
@@ -43,6 +49,13 @@ pub(crate) struct Cluster {
     started: Option<Instant>,
     /// Last `now` seen, for commands that carry none.
     now: Option<Instant>,
+}
+
+/// What compresses and decompresses, with memory that is used again.
+#[derive(Default)]
+pub(crate) struct Codecs {
+    pub(crate) compressor: Compressor,
+    pub(crate) decompressor: Decompressor,
 }
 
 /// One node of the cluster.
@@ -82,6 +95,8 @@ impl Cluster {
             transactions: Transactions::new(),
             groups: Groups::default(),
             timers: Timers::default(),
+            codecs: Codecs::default(),
+            pending_produce: BTreeMap::new(),
             woken: BTreeSet::new(),
             features: Features::new(config.emulate, config.transaction_version),
             markers_paused: false,
@@ -144,6 +159,9 @@ impl Cluster {
             return;
         };
         node.up = up;
+        // What it was asked went with its connections.
+        self.pending_produce
+            .retain(|_, pending| up || pending.node != id);
         let stopped = (!up).then_some(id);
         self.replicas_after(stopped);
         if up || self.config.elect_on_stop {

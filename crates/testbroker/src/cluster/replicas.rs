@@ -55,6 +55,21 @@ impl Partition {
         }
     }
 
+    /// The log starts at `offset`, or where it does already if that is behind it.
+    pub(crate) fn delete_until(&mut self, offset: i64) {
+        self.log.delete_until(offset);
+        epochs::truncate_start(&mut self.epoch_starts, self.log.log_start_offset());
+    }
+
+    /// Drops the oldest batches beyond `bytes_max`.
+    pub(crate) fn retain_bytes(&mut self, bytes_max: u64) {
+        let start = self.log.log_start_offset();
+        self.log.retain_bytes(bytes_max);
+        if self.log.log_start_offset() != start {
+            epochs::truncate_start(&mut self.epoch_starts, self.log.log_start_offset());
+        }
+    }
+
     /// Whether somebody cannot copy.
     pub(crate) fn lags(&self) -> bool {
         !self.followers.behind.is_empty()
@@ -132,6 +147,9 @@ impl Partition {
         }
         self.followers.behind.remove(&node);
         self.followers.kept_out.remove(&node);
+        if self.leader != node {
+            self.led_since = self.leader_epoch + 1;
+        }
         self.leader = node;
         self.next_epoch();
     }

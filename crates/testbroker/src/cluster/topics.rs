@@ -32,6 +32,8 @@ pub(crate) struct Partition {
     /// -1 while there is none.
     pub(crate) leader: i32,
     pub(crate) leader_epoch: i32,
+    /// The leader epoch since which this leader leads without a break.
+    pub(crate) led_since: i32,
     /// The nodes that hold the partition, the preferred leader first.
     pub(crate) replicas: Vec<i32>,
     /// Those of them that are in sync, in the order of `replicas`.
@@ -99,6 +101,19 @@ impl Topics {
             .get_mut(usize::try_from(index).ok()?)
     }
 
+    /// A partition and the settings of its topic.
+    pub(crate) fn partition_to_write(
+        &mut self,
+        topic: &str,
+        index: i32,
+    ) -> Option<(&TopicConfig, &mut Partition)> {
+        let Topic {
+            config, partitions, ..
+        } = self.by_name.get_mut(topic)?;
+        let partition = partitions.get_mut(usize::try_from(index).ok()?)?;
+        Some((config, partition))
+    }
+
     pub(crate) fn partitions(&self) -> impl Iterator<Item = (&Arc<str>, i32, &Partition)> {
         self.by_name.iter().flat_map(|(name, topic)| {
             (0..)
@@ -161,6 +176,7 @@ impl Partition {
         Self {
             leader,
             leader_epoch: 0,
+            led_since: 0,
             replicas,
             isr,
             log: PartitionLog::default(),

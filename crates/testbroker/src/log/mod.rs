@@ -3,6 +3,7 @@
 
 pub(crate) mod epochs;
 mod producers;
+pub(crate) mod rewrite;
 mod sequence;
 mod truncate;
 mod view;
@@ -15,6 +16,7 @@ use milena_wire::record::{self, BatchView, ControlKind};
 
 pub use producers::ProducerView;
 pub(crate) use producers::Producers;
+use rewrite::Times;
 pub use view::StoredRecord;
 
 /// The log of one partition. Every replica is this one log: replication is instant.
@@ -47,6 +49,8 @@ pub struct AbortedTransaction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub(crate) base_offset: i64,
+    /// Behind its last record.
+    pub(crate) next_offset: i64,
     /// Time-stamp of the batch that this is a copy of; nothing was written then.
     pub(crate) copy_of: Option<i64>,
 }
@@ -91,13 +95,15 @@ impl PartitionLog {
         self.bytes
     }
 
-    /// Appends a client's batch that was already validated as a batch.
+    /// Appends a client's batch that was already validated as a batch, with these times if its own
+    /// are not right.
     ///
     /// `verified`: the transaction coordinator has just said that the partition is in this
     /// producer's transaction.
     pub(crate) fn append(
         &mut self,
         batch: &BatchView,
+        times: Option<Times>,
         verified: bool,
         leader_epoch: i32,
     ) -> Result<Appended, ErrorCode> {
@@ -107,6 +113,7 @@ impl PartitionLog {
             if let Some((base_offset, timestamp)) = self.producers.duplicate_of(header) {
                 return Ok(Appended {
                     base_offset,
+                    next_offset: base_offset + i64::from(header.last_offset_delta) + 1,
                     copy_of: Some(timestamp),
                 });
             }
@@ -126,16 +133,15 @@ impl PartitionLog {
             self.producers.check(header, transactional)?;
         }
         let base_offset = self.next_offset;
-        if header.producer_id >= 0 {
+        let placed = rewrite::place(batch.bytes(), base_offset, leader_epoch, times);
+        self.store(placed);
+        if let Some(stored) = self.batches.back().filter(|_| header.producer_id >= 0) {
+            let header = stored.header();
             self.producers.appended(header, base_offset, transactional);
         }
-        self.store(record::rewrite_base_offset(
-            batch.bytes(),
-            base_offset,
-            leader_epoch,
-        ));
         Ok(Appended {
             base_offset,
+            next_offset: self.next_offset,
             copy_of: None,
         })
     }

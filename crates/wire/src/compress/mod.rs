@@ -108,6 +108,11 @@ pub(crate) enum Fault {
 }
 
 impl Compressor {
+    /// Encoded records, compressed; `None` if that takes no fewer bytes. For brokers, which compress records that are encoded already.
+    pub fn compress_records(&mut self, codec: Codec, records: &Bytes) -> Option<Bytes> {
+        self.compress(codec, std::slice::from_ref(records), records.len())
+    }
+
     /// `parts`, `len` bytes in all, compressed. `None` if that takes no fewer bytes.
     pub(crate) fn compress(&mut self, codec: Codec, parts: &[Bytes], len: usize) -> Option<Bytes> {
         let records = Records { parts, len };

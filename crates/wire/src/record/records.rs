@@ -14,13 +14,15 @@ pub struct RecordBatch {
 }
 
 impl RecordBatch {
-    /// Checks every record: lengths, variable-length integers, offsets, timestamps, and that they are as many as the header says.
+    /// Checks every record: lengths, variable-length integers, offsets, timestamps, and that they are as many as the header says. `visit` sees
+    /// each as soon as it is checked.
     ///
     /// `position` is where `records` begin, for errors: 0 if they were compressed.
     pub(super) fn new(
         header: BatchHeader,
         records: Bytes,
         position: usize,
+        mut visit: impl FnMut(RecordRef<'_>),
     ) -> Result<Self, DecodeError> {
         let mut rest = &records[..];
         let mut offset_delta_min = 0_i64;
@@ -36,7 +38,10 @@ impl RecordBatch {
             }
             let checked = check_record(&mut rest, &header, offset_delta_min);
             offset_delta_min = match checked {
-                Ok(delta) => i64::from(delta) + 1,
+                Ok(record) => {
+                    visit(RecordRef::of(&header, &record));
+                    i64::from(record.offset_delta) + 1
+                }
                 Err((field, kind)) => return Err(DecodeError::plain(field, position, kind)),
             };
         }
@@ -72,6 +77,11 @@ impl RecordBatch {
         self.header.record_count.unsigned_abs() as usize
     }
 
+    /// The records as they are encoded, decompressed.
+    pub const fn payload(&self) -> &Bytes {
+        &self.records
+    }
+
     /// How many bytes the records take, decompressed.
     pub const fn payload_len(&self) -> usize {
         self.records.len()
@@ -104,23 +114,7 @@ impl<'a> Iterator for RecordIter<'a> {
         self.left = self.left.checked_sub(1)?;
         // Checked when the batch was made, so this never ends the walk early.
         let raw = RawRecord::take(&mut self.rest).ok()?;
-        Some(RecordRef {
-            offset: self
-                .header
-                .base_offset
-                .wrapping_add(i64::from(raw.offset_delta)),
-            timestamp: match self.header.timestamp_type() {
-                TimestampType::CreateTime => {
-                    self.header.base_timestamp.wrapping_add(raw.timestamp_delta)
-                }
-                // The broker's clock overrides the producer's: only the header holds it.
-                TimestampType::LogAppendTime => self.header.max_timestamp,
-            },
-            key: raw.key,
-            value: raw.value,
-            header_count: raw.header_count,
-            headers: raw.headers,
-        })
+        Some(RecordRef::of(self.header, &raw))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -143,6 +137,24 @@ pub struct RecordRef<'a> {
 }
 
 impl<'a> RecordRef<'a> {
+    #[inline]
+    const fn of(header: &BatchHeader, raw: &RawRecord<'a>) -> Self {
+        Self {
+            offset: header.base_offset.wrapping_add(raw.offset_delta as i64),
+            timestamp: match header.timestamp_type() {
+                TimestampType::CreateTime => {
+                    header.base_timestamp.wrapping_add(raw.timestamp_delta)
+                }
+                // The broker's clock overrides the producer's: only the header holds it.
+                TimestampType::LogAppendTime => header.max_timestamp,
+            },
+            key: raw.key,
+            value: raw.value,
+            header_count: raw.header_count,
+            headers: raw.headers,
+        }
+    }
+
     /// Its place in the partition.
     pub const fn offset(&self) -> i64 {
         self.offset
@@ -294,12 +306,13 @@ impl<'a> RawRecord<'a> {
     }
 }
 
-/// Checks the record at the front of `rest` and returns its offset delta.
-fn check_record(
-    rest: &mut &[u8],
+/// Checks the record at the front of `rest`.
+#[inline]
+fn check_record<'a>(
+    rest: &mut &'a [u8],
     header: &BatchHeader,
     offset_delta_min: i64,
-) -> Result<i32, Fault> {
+) -> Result<RawRecord<'a>, Fault> {
     let record = RawRecord::take(rest)?;
     let delta = record.offset_delta;
     // Offsets rise within a batch, or positions taken from them would step back and records come twice.
@@ -321,7 +334,7 @@ fn check_record(
     if !headers.is_empty() {
         return Err(("record length", DecodeErrorKind::RecordLength));
     }
-    Ok(delta)
+    Ok(record)
 }
 
 /// Takes a header off the front of `bytes`: the quick way first, as with records.

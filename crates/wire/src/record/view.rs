@@ -7,7 +7,7 @@ use super::control::ControlRecord;
 use super::header::{
     BatchHeader, CRC_START, Compression, HEADER_LEN, LENGTH_END, MAGIC, TimestampType,
 };
-use super::records::RecordBatch;
+use super::records::{RecordBatch, RecordRef};
 use crate::compress::{Decompressor, Fault};
 use crate::{DecodeError, DecodeErrorKind};
 
@@ -160,16 +160,26 @@ impl BatchView {
         self,
         decompressor: &mut Decompressor,
     ) -> Result<RecordBatch, DecodeError> {
+        self.visit_records(decompressor, |_| ())
+    }
+
+    /// The same, and `visit` sees each record in the one pass that checks them: for who looks into records once only. It has seen the records
+    /// in front of one that is refused.
+    pub fn visit_records(
+        self,
+        decompressor: &mut Decompressor,
+        visit: impl FnMut(RecordRef<'_>),
+    ) -> Result<RecordBatch, DecodeError> {
         let compression = self.compression();
         let records = self.bytes.slice(HEADER_LEN..);
         // Compaction leaves a header alone when it removes the last record, with the codec's bits and without a byte of the codec's.
         let emptied = self.header.record_count == 0 && records.is_empty();
         if compression == Compression::None || emptied {
-            return RecordBatch::new(self.header, records, HEADER_LEN);
+            return RecordBatch::new(self.header, records, HEADER_LEN, visit);
         }
         let error = |field, position, kind| Err(DecodeError::plain(field, position, kind));
         match decompressor.decompress(compression, &records) {
-            Ok(records) => RecordBatch::new(self.header, records, 0),
+            Ok(records) => RecordBatch::new(self.header, records, 0, visit),
             Err(Fault::Unsupported) => error(
                 "attributes",
                 CRC_START,

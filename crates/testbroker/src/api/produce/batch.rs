@@ -1,7 +1,27 @@
-//! Is this one whole, sound record batch (`ProduceRequest.validateRecords`, `LogValidator`)?
+//! Is this one whole, sound record batch, fit for its topic (`ProduceRequest.validateRecords`,
+//! `UnifiedLog.analyzeAndValidateRecords`, `LogValidator`)?
 
-use milena_wire::record::{self, BatchView, Compression};
+use std::time::Duration;
+
+use bytes::Bytes;
+use milena_wire::record::{self, BatchView, Compression, RecordRef, TimestampType};
 use milena_wire::{DecodeErrorKind, ErrorCode, Payload};
+
+use super::refusal::{RecordRefusal, Refusal};
+use crate::cluster::{Codecs, TopicConfig};
+use crate::log::rewrite::{self, LOG_APPEND_TIME, Times};
+
+/// A record that says no time.
+const NO_TIMESTAMP: i64 = -1;
+
+/// A batch as it is to be written.
+pub(super) struct Checked {
+    pub(super) batch: BatchView,
+    /// Its times if they are not what they should be.
+    pub(super) times: Option<Times>,
+    /// What the answer says of the time of the append.
+    pub(super) append_time: i64,
+}
 
 /// The one batch of a partition, as the request is looked at before anything else.
 pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<BatchView, ErrorCode> {
@@ -24,27 +44,160 @@ pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<BatchView, E
     }
 }
 
-/// Whether the batch contradicts itself, as the log looks at it before the producer's state.
-pub(super) fn check(batch: &BatchView) -> Result<(), ErrorCode> {
+/// What the log looks at before the producer's state, and what the batch becomes by it.
+pub(super) fn check(
+    batch: &BatchView,
+    config: &TopicConfig,
+    wall_clock: i64,
+    codecs: &mut Codecs,
+) -> Result<Checked, Refusal> {
+    if batch.header().base_offset != 0 {
+        return Err(Refusal::by_log(ErrorCode::INVALID_RECORD));
+    }
+    if batch.bytes().len() > config.message_bytes_max {
+        return Err(Refusal::before_log(ErrorCode::MESSAGE_TOO_LARGE));
+    }
+    if batch.verify_crc().is_err() {
+        return Err(Refusal::before_log(ErrorCode::CORRUPT_MESSAGE));
+    }
+    check_header(batch)?;
+    let mut look = Look {
+        keyless: config.compacted,
+        span: span(config, wall_clock),
+        marked: batch.timestamp_type() == TimestampType::LogAppendTime,
+        index: 0,
+        max_timestamp: NO_TIMESTAMP,
+        refused: Vec::new(),
+    };
+    let read = batch
+        .clone()
+        .visit_records(&mut codecs.decompressor, |record| look.at(&record));
+    let records = match read {
+        Ok(records) => Some(records),
+        Err(error) => refusal_of(batch, &error.kind).map_or(Ok(None), Err)?,
+    };
+    if !look.refused.is_empty() {
+        return Err(Refusal::of_records(look.refused));
+    }
+    let max_timestamp = match (&records, config.log_append_time) {
+        (_, true) => wall_clock,
+        (Some(_), false) => look.max_timestamp,
+        (None, false) => batch.header().max_timestamp,
+    };
+    let batch = match (config.compression, &records) {
+        (Some(wanted), Some(records)) if wanted != batch.compression() => {
+            recompressed(batch, records.payload(), wanted, config, codecs)?
+        }
+        _ => batch.clone(),
+    };
+    let (header, kind) = (batch.header(), kind_of(config));
+    let times = Times {
+        attributes: header.attributes & !LOG_APPEND_TIME | kind,
+        max_timestamp,
+    };
+    let differs =
+        times.attributes != header.attributes || times.max_timestamp != header.max_timestamp;
+    Ok(Checked {
+        times: differs.then_some(times),
+        append_time: if config.log_append_time {
+            wall_clock
+        } else {
+            -1
+        },
+        batch,
+    })
+}
+
+/// The same records as the topic wants them compressed.
+fn recompressed(
+    batch: &BatchView,
+    records: &Bytes,
+    wanted: Compression,
+    config: &TopicConfig,
+    codecs: &mut Codecs,
+) -> Result<BatchView, Refusal> {
+    let sealed = rewrite::sealed(*batch.header(), records, wanted, &mut codecs.compressor);
+    if sealed.len() > config.message_bytes_max {
+        return Err(Refusal::before_log(ErrorCode::MESSAGE_TOO_LARGE));
+    }
+    let again = record::batches(sealed).next().and_then(Result::ok);
+    Ok(again.unwrap_or_else(|| batch.clone()))
+}
+
+fn kind_of(config: &TopicConfig) -> i16 {
+    if config.log_append_time {
+        LOG_APPEND_TIME
+    } else {
+        0
+    }
+}
+
+/// Whether the header contradicts itself (`LogValidator.validateBatch`).
+fn check_header(batch: &BatchView) -> Result<(), Refusal> {
     let header = batch.header();
     let counted = header.record_count > 0
         && i64::from(header.record_count) == i64::from(header.last_offset_delta) + 1;
     let sequenced = header.producer_id < 0 || header.base_sequence >= 0;
     let owned = header.producer_id >= 0 || !batch.is_transactional();
-    if !counted || !sequenced || !owned || batch.is_control() || header.base_offset != 0 {
-        return Err(ErrorCode::INVALID_RECORD);
+    if !counted || !sequenced || !owned || batch.is_control() {
+        return Err(Refusal::by_log(ErrorCode::INVALID_RECORD));
     }
-    let Err(error) = batch.clone().into_records() else {
-        return Ok(());
+    Ok(())
+}
+
+/// The time-stamps that records of a topic may have; `None` where the broker sets them.
+fn span(config: &TopicConfig, wall_clock: i64) -> Option<(i64, i64)> {
+    let millis = |max: Option<Duration>| {
+        let max = max.and_then(|max| i64::try_from(max.as_millis()).ok());
+        max.unwrap_or(i64::MAX)
     };
-    // As Kafka 4.3.1 was found to answer.
-    match error.kind {
-        // It sets no limit.
-        DecodeErrorKind::DecompressedTooLong { .. } => Ok(()),
-        DecodeErrorKind::Decompression { .. } => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
-        DecodeErrorKind::OffsetDelta(_) if batch.compression() != Compression::None => {
-            Err(ErrorCode::UNKNOWN_SERVER_ERROR)
-        }
-        _ => Err(ErrorCode::INVALID_RECORD),
+    (!config.log_append_time).then(|| {
+        let earliest = wall_clock.saturating_sub(millis(config.timestamp_before_max));
+        let latest = wall_clock.saturating_add(millis(config.timestamp_after_max));
+        (earliest, latest)
+    })
+}
+
+/// The look at each record in the one pass over them.
+struct Look {
+    /// Whether a record without a key is refused.
+    keyless: bool,
+    span: Option<(i64, i64)>,
+    /// Whether the batch claims to have the time of the append already.
+    marked: bool,
+    index: i32,
+    max_timestamp: i64,
+    refused: Vec<RecordRefusal>,
+}
+
+impl Look {
+    fn at(&mut self, record: &RecordRef<'_>) {
+        let timestamp = record.timestamp();
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        let refusal = match self.span {
+            _ if self.keyless && record.key().is_none() => Some(RecordRefusal::no_key(self.index)),
+            Some((earliest, latest)) if timestamp != NO_TIMESTAMP => {
+                let right = (earliest..=latest).contains(&timestamp);
+                (!right).then(|| RecordRefusal::timestamp(self.index))
+            }
+            _ if self.marked => Some(RecordRefusal::timestamp_type(self.index)),
+            _ => None,
+        };
+        self.refused.extend(refusal);
+        self.index += 1;
     }
+}
+
+/// As Kafka 4.3.1 was found to answer to records that cannot be read.
+fn refusal_of(batch: &BatchView, kind: &DecodeErrorKind) -> Option<Refusal> {
+    let code = match kind {
+        // It sets no limit.
+        DecodeErrorKind::DecompressedTooLong { .. } => return None,
+        DecodeErrorKind::Decompression { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
+        DecodeErrorKind::OffsetDelta(_) if batch.compression() != Compression::None => {
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        }
+        _ => ErrorCode::INVALID_RECORD,
+    };
+    Some(Refusal::by_log(code))
 }

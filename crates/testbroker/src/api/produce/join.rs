@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use milena_wire::ErrorCode;
-use milena_wire::record::BatchView;
 
 use super::Write;
 use crate::cluster::{Cluster, JoinMode};
@@ -26,8 +25,7 @@ pub(super) fn join(
     transactional_id: Option<&str>,
     writes: &mut [Write],
 ) -> Joined {
-    let batches = || writes.iter().filter_map(|write| write.batch.as_ref());
-    if !batches().any(BatchView::is_transactional) {
+    if !writes.iter().any(|write| write.transactional) {
         return Joined::Done;
     }
     let Some(id) = transactional_id else {
@@ -138,12 +136,5 @@ fn for_clients(error: ErrorCode, mode: JoinMode) -> ErrorCode {
             ErrorCode::NOT_ENOUGH_REPLICAS
         }
         other => other,
-    }
-}
-
-impl Write {
-    fn refuse(&mut self, error: ErrorCode) {
-        self.batch = None;
-        self.outcome = Err(error);
     }
 }

@@ -1,0 +1,83 @@
+//! What a Produce answer says of each partition.
+
+use std::collections::BTreeMap;
+
+use milena_wire::ErrorCode;
+use milena_wire::messages::{
+    PartitionProduceResponse, ProduceLeaderIdAndEpoch, ProduceNodeEndpoint, ProduceRequest,
+    ProduceResponse, TopicProduceResponse,
+};
+
+use super::Write;
+use crate::cluster::Cluster;
+use crate::request::{Context, Reply};
+
+pub(super) fn answer(
+    cluster: &Cluster,
+    context: &Context<'_>,
+    request: &ProduceRequest<'_>,
+    writes: &[Write],
+) -> Reply {
+    let mut responses = Vec::with_capacity(request.topic_data.len());
+    let mut leaders = BTreeMap::new();
+    let mut rest = writes;
+    for topic in &request.topic_data {
+        let (here, behind) = rest.split_at(topic.partition_data.len());
+        rest = behind;
+        let told = |write: &&Write| !context.leaves_out(&write.topic, write.index);
+        let partitions = here.iter().filter(told).map(|write| {
+            let response = partition_response(cluster, context, write);
+            if let Some(node) = cluster.node(response.current_leader.leader_id) {
+                leaders.insert(node.id, node);
+            }
+            response
+        });
+        responses.push(TopicProduceResponse {
+            name: topic.name,
+            topic_id: topic.topic_id,
+            partition_responses: partitions.collect(),
+        });
+    }
+    let endpoints = leaders.values().map(|node| ProduceNodeEndpoint {
+        node_id: node.id,
+        host: &node.host,
+        port: i32::from(node.port),
+        ..Default::default()
+    });
+    let response = ProduceResponse {
+        responses,
+        throttle_time_ms: context.throttle_time_ms,
+        node_endpoints: endpoints.collect(),
+    };
+    context.answer(&response)
+}
+
+fn partition_response<'a>(
+    cluster: &Cluster,
+    context: &Context<'_>,
+    write: &Write,
+) -> PartitionProduceResponse<'a> {
+    let mut response = PartitionProduceResponse {
+        index: write.index,
+        error_code: write.error,
+        base_offset: write.base_offset,
+        log_append_time_ms: write.append_time,
+        log_start_offset: write.log_start_offset,
+        ..Default::default()
+    };
+    if let Some(refusal) = &write.refusal {
+        response.error_message = refusal.message;
+        response.record_errors = refusal.record_errors();
+    }
+    // KIP-951: the client need not ask for metadata to find the new leader.
+    if write.error == ErrorCode::NOT_LEADER_OR_FOLLOWER
+        && context.version >= 10
+        && let Some(partition) = cluster.topics.partition(&write.topic, write.index)
+    {
+        response.current_leader = ProduceLeaderIdAndEpoch {
+            leader_id: partition.leader,
+            leader_epoch: partition.leader_epoch,
+        };
+    }
+    response
+}
