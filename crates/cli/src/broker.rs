@@ -1,6 +1,7 @@
 //! `milena broker`: the test broker for programs in any language.
 
 use std::io;
+use std::time::Duration;
 
 use milena_testbroker::{Emulate, TestBroker, TestBrokerBuilder};
 use tokio::sync::oneshot;
@@ -82,12 +83,20 @@ fn builder(args: &BrokerArgs) -> TestBrokerBuilder {
         .auto_create_topics(args.auto_create_topics)
         .default_partitions(args.partitions)
         .seed(args.seed);
+    for (name, password) in &args.sasl_user {
+        builder = builder.sasl_user(name, password);
+    }
+    if !args.sasl_mechanism.is_empty() {
+        builder = builder.sasl(&args.sasl_mechanism);
+    }
     if args.port != 0 {
         builder = builder.port(args.port);
     }
     if let Some(host) = &args.advertised_host {
         builder = builder.advertised_host(host);
     }
+    let session = args.sasl_session.map(Duration::from_millis);
+    builder = builder.config(|config| config.sasl_session = session);
     for topic in &args.topic {
         builder = builder.topic(&topic.name, topic.partitions, topic.replicas);
     }

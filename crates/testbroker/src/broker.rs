@@ -7,6 +7,7 @@ mod nodes;
 mod replicas;
 mod topics;
 mod transactions;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -74,6 +75,7 @@ impl Broker {
         self.connections_made += 1;
         let id = ConnectionId(self.connections_made);
         self.connections.insert(id, Connection::new(node));
+        self.cluster.begin_sasl(id);
         let outcome = Outcome::Connected;
         self.history
             .push(Entry::of_connection(now, node, id, outcome));

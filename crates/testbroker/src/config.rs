@@ -8,6 +8,7 @@ use std::time::Duration;
 use milena_wire::ApiKey;
 
 use crate::features::transaction_version_max;
+use crate::sasl::SaslMechanism;
 
 /// The Apache Kafka release whose versions and features the cluster shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +142,14 @@ pub struct BrokerConfig {
     pub log_bytes_max: u64,
     /// Bytes a partition keeps; older batches go and the log start offset grows. Default none.
     pub retention_bytes: Option<u64>,
+    /// How clients may authenticate (`sasl.enabled.mechanisms`); with none they need not, and cannot.
+    /// Default none.
+    pub sasl: Vec<SaslMechanism>,
+    /// Users of every mechanism with their passwords. Default none.
+    pub sasl_users: BTreeMap<String, String>,
+    /// After how long a client has to authenticate again (`connections.max.reauth.ms`). Default
+    /// never.
+    pub sasl_session: Option<Duration>,
     /// Milliseconds since 1970 at the first `now` the cluster sees, for markers and time-stamps.
     pub wall_clock_start: i64,
     /// Seed of topic ids and of the probability rules.
@@ -197,6 +206,9 @@ impl Default for BrokerConfig {
             unfired_rules_fail: true,
             log_bytes_max: 4 * 1024 * 1024 * 1024,
             retention_bytes: None,
+            sasl: Vec::new(),
+            sasl_users: BTreeMap::new(),
+            sasl_session: None,
             wall_clock_start: 1_750_000_000_000,
             seed: 0,
         }

@@ -30,6 +30,7 @@ mod log;
 #[cfg(feature = "tcp")]
 pub mod relay;
 mod request;
+mod sasl;
 #[cfg(feature = "tcp")]
 mod tcp;
 mod timers;
@@ -44,6 +45,7 @@ pub use features::FeatureError;
 pub use history::{Entry, History, Outcome, RequestName};
 pub use log::{AbortedTransaction, PartitionLog, ProducerView, StoredRecord};
 pub use milena_wire::{ApiKey, ErrorCode};
+pub use sasl::SaslMechanism;
 #[cfg(feature = "tcp")]
 pub use tcp::{TestBroker, TestBrokerBuilder};
 pub use transaction::{TransactionState, TransactionStateView};

@@ -14,6 +14,9 @@ pub(crate) const PARTITIONS_PER_TOPIC_MAX: i32 = 10_000;
 /// Transactional ids; beyond it InitProducerId answers COORDINATOR_NOT_AVAILABLE.
 pub(crate) const TRANSACTIONAL_IDS_MAX: usize = 100_000;
 
+/// SCRAM credentials; beyond it AlterUserScramCredentials sets no new ones.
+pub(crate) const SCRAM_USERS_MAX: usize = 100_000;
+
 /// Consumer groups with offsets; beyond it TxnOffsetCommit answers COORDINATOR_NOT_AVAILABLE.
 pub(crate) const GROUPS_MAX: usize = 100_000;
 

@@ -120,8 +120,20 @@ pub(crate) enum Reply {
         until: Instant,
         on: Vec<WaitOn>,
     },
+    /// It is answered, and then its connection closed.
+    Last(Frame),
     /// The connection cannot be kept.
     Close(String),
+}
+
+impl Reply {
+    /// The answer is the last on its connection.
+    pub(crate) fn and_close(self) -> Self {
+        match self {
+            Self::Answer(frame) => Self::Last(frame),
+            other => other,
+        }
+    }
 }
 
 impl Context<'_> {

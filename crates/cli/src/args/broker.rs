@@ -1,6 +1,7 @@
 //! Options of `milena broker`.
 
 use clap::{ArgAction, Args, ValueEnum};
+use milena_testbroker::SaslMechanism;
 
 /// What `milena broker --help` says first.
 pub(super) const ABOUT: &str = "\
@@ -73,6 +74,19 @@ pub(crate) struct BrokerArgs {
           value_parser = clap::value_parser!(i32).range(1..=1_000))]
     pub partitions: i32,
 
+    /// A user and its password; with one, all clients have to authenticate. May be given again
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = parse_user)]
+    pub sasl_user: Vec<(String, String)>,
+
+    /// How they may: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; may be given again [default: all of them]
+    #[arg(long, value_name = "MECHANISM", value_parser = parse_mechanism, requires = "sasl_user")]
+    pub sasl_mechanism: Vec<SaslMechanism>,
+
+    /// After how many milliseconds they have to authenticate again [default: never]
+    #[arg(long, value_name = "MS", requires = "sasl_user",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub sasl_session: Option<u64>,
+
     /// The seed of topic ids and whatever else is random: the same one, the same ids
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -126,6 +140,21 @@ fn parse_topic(text: &str) -> Result<Topic, String> {
     }
 }
 
+fn parse_user(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+            Ok((name.to_owned(), password.to_owned()))
+        }
+        _ => Err("it must look like NAME:PASSWORD".to_owned()),
+    }
+}
+
+fn parse_mechanism(text: &str) -> Result<SaslMechanism, String> {
+    let mut all = SaslMechanism::ALL.into_iter();
+    let found = all.find(|mechanism| mechanism.name().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| "there are PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Cli, Command, NotRun, parse};
@@ -155,7 +184,7 @@ mod tests {
     fn all_options_are_read() {
         let broker = broker(
             "--nodes 3 --port 0 --host 0.0.0.0 --advertised-host kafka --as-version 3.9 --transaction-version 1 \
-             --topic a:2 --topic b:6:3 --auto-create-topics false --partitions 4 --seed 7 --until-stdin-ends --dump",
+             --sasl-user ann:se:cret --sasl-mechanism plain --sasl-session 5000 --topic a:2 --topic b:6:3 --auto-create-topics false --partitions 4 --seed 7 --until-stdin-ends --dump",
         )
         .expect("all valid");
         assert_eq!((broker.nodes, broker.port, broker.seed), (3, 0, 7));
@@ -167,6 +196,9 @@ mod tests {
             replicas,
         };
         assert_eq!(broker.topic, [topic("a", 2, None), topic("b", 6, Some(3))]);
+        assert_eq!(broker.sasl_user, [("ann".to_owned(), "se:cret".to_owned())]);
+        assert_eq!(broker.sasl_mechanism, [SaslMechanism::Plain]);
+        assert_eq!(broker.sasl_session, Some(5_000));
         assert!(!broker.auto_create_topics && broker.until_stdin_ends && broker.dump);
     }
 
@@ -180,6 +212,8 @@ mod tests {
             "--as-version 2.8",
             "--transaction-version 3",
             "--nodes 0",
+            "--sasl-user ann",
+            "--sasl-user ann:x --sasl-mechanism GSSAPI",
             "--nodes 101",
             "--port 70000",
         ] {

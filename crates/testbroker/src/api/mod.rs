@@ -13,6 +13,8 @@ mod list_offsets;
 mod metadata;
 mod offset_fetch;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
 mod touched;
 mod txn_offset_commit;
 mod update_features;
@@ -96,6 +98,7 @@ apis! {
     METADATA, metadata, wire::MetadataRequest<'_>;
     OFFSET_FETCH, offset_fetch, wire::OffsetFetchRequest<'_>;
     FIND_COORDINATOR, find_coordinator, wire::FindCoordinatorRequest<'_>;
+    SASL_HANDSHAKE, sasl_handshake, wire::SaslHandshakeRequest<'_>;
     API_VERSIONS, api_versions, wire::ApiVersionsRequest<'_>;
     CREATE_TOPICS, create_topics, wire::CreateTopicsRequest<'_>;
     DELETE_TOPICS, delete_topics, wire::DeleteTopicsRequest<'_>;
@@ -105,6 +108,7 @@ apis! {
     END_TXN, end_txn, wire::EndTxnRequest<'_>;
     TXN_OFFSET_COMMIT, txn_offset_commit, wire::TxnOffsetCommitRequest<'_>;
     UPDATE_FEATURES, update_features, wire::UpdateFeaturesRequest<'_>;
+    SASL_AUTHENTICATE, sasl_authenticate, wire::SaslAuthenticateRequest<'_>;
 }
 
 /// A request's body.

@@ -22,6 +22,7 @@ use crate::api::PendingProduce;
 use crate::config::BrokerConfig;
 use crate::features::{Features, TRANSACTION_VERSION};
 use crate::group::Groups;
+use crate::sasl::{Sasl, ScramUsers};
 use crate::timers::Timers;
 use crate::transaction::Transactions;
 
@@ -37,6 +38,8 @@ pub(crate) struct Cluster {
     pub(crate) coordinators: Coordinators,
     pub(crate) transactions: Transactions,
     pub(crate) groups: Groups,
+    pub(crate) sasl: Sasl,
+    pub(crate) scram: ScramUsers,
     pub(crate) timers: Timers,
     pub(crate) codecs: Codecs,
     /// Produce requests whose answer waits for replicas, by request.
@@ -94,6 +97,8 @@ impl Cluster {
             coordinators: Coordinators::new(config.nodes),
             transactions: Transactions::new(),
             groups: Groups::default(),
+            sasl: Sasl::new(&config),
+            scram: ScramUsers::of_config(&config),
             timers: Timers::default(),
             codecs: Codecs::default(),
             pending_produce: BTreeMap::new(),

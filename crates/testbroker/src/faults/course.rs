@@ -79,6 +79,8 @@ pub(crate) enum Change {
 pub(crate) enum End {
     #[default]
     Send,
+    /// It is sent, and then the connection closed: no rule wants that, a handler does.
+    Last,
     Close,
     Ignore,
     Cut(usize),
@@ -114,6 +116,22 @@ impl Course {
             forced.partitions.clear();
         }
         course
+    }
+
+    /// Of a request that is refused because of where its connection stands.
+    pub(crate) fn refusal(error: ErrorCode) -> Self {
+        let forced = Forced {
+            error,
+            apply: false,
+            silent: false,
+            level: None,
+            partitions: Named::new(),
+        };
+        Self {
+            forced: Some(forced),
+            end: End::Last,
+            ..Self::default()
+        }
     }
 
     fn add(&mut self, decision: &Decision) {

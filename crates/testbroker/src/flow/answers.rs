@@ -44,7 +44,7 @@ impl Broker {
                 request.stage = Stage::Stuck;
                 return;
             }
-            End::Send | End::Cut(_) | End::HalfClose => {}
+            End::Send | End::Last | End::Cut(_) | End::HalfClose => {}
         }
         let pace = request.course.pace;
         let mut parts = match change {
@@ -105,6 +105,10 @@ impl Broker {
         }
         match (end, conn) {
             (End::Cut(_), _) => return self.drop_request(id),
+            (End::Last, Some(conn)) => {
+                self.finish(id);
+                return self.close(conn, "it was refused");
+            }
             (End::HalfClose, Some(conn)) => {
                 if let Some(connection) = self.connections.get_mut(&conn) {
                     connection.half_closed = true;
@@ -168,7 +172,7 @@ impl Broker {
         self.put_out(conn, parts);
     }
 
-    fn put_out(&mut self, conn: ConnectionId, parts: impl IntoIterator<Item = Bytes>) {
+    pub(super) fn put_out(&mut self, conn: ConnectionId, parts: impl IntoIterator<Item = Bytes>) {
         for bytes in parts {
             if let Some(connection) = self.connections.get_mut(&conn) {
                 connection.unpolled += bytes.len();

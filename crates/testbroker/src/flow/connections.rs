@@ -53,6 +53,7 @@ impl Broker {
             return false;
         };
         self.ready.remove(&conn);
+        self.cluster.end_sasl(conn);
         if let Some(id) = connection.busy {
             let fetch = self
                 .in_flight

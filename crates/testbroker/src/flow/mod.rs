@@ -7,6 +7,7 @@
 
 mod answers;
 mod connections;
+mod tokens;
 mod way;
 
 pub(crate) use answers::Trickle;
@@ -22,6 +23,7 @@ use crate::connection::ConnectionId;
 use crate::faults::{Course, Gate, HoldId, RuleId, Subject, Touched};
 use crate::history::{Entry, Outcome, RequestName};
 use crate::request::{InFlight, peek_name};
+use crate::sasl::Admission;
 use crate::timers::Timer;
 
 /// How much of a request has to be there before its header can be looked at.
@@ -93,7 +95,7 @@ impl Broker {
 
     /// The next frame of a connection, if it is complete and nothing is being served.
     fn take_request(&mut self, conn: ConnectionId) {
-        let frame_bytes_max = self.cluster.config.frame_bytes_max;
+        let frame_bytes_max = self.cluster.frame_bytes_max(conn);
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
@@ -110,10 +112,20 @@ impl Broker {
         };
         connection.cut = None;
         let node = connection.node;
-        let Some(name) = peek_name(&frame) else {
+        let name = peek_name(&frame);
+        let admission = self.cluster.admit(conn, name);
+        match admission {
+            Admission::Token => return self.take_token(conn, &frame),
+            Admission::Close(reason) => return self.close(conn, reason),
+            Admission::Request | Admission::Refuse(_) => {}
+        }
+        let Some(name) = name else {
             return self.close(conn, "the frame is too short for a request");
         };
-        let (course, rules, swapped) = self.decide(conn, node, name, &frame);
+        let (course, rules, swapped) = match admission {
+            Admission::Refuse(error) => (Course::refusal(error), Vec::new(), None),
+            _ => self.decide(conn, node, name, &frame),
+        };
         let id = self.admit(Some(conn), node, name, frame);
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.busy = Some(id);

@@ -148,6 +148,15 @@ impl Broker {
                 self.applied(id);
                 self.answered(id, frame);
             }
+            Reply::Last(frame) => {
+                self.applied(id);
+                if let Some(request) = self.in_flight.get_mut(&id)
+                    && request.course.end == End::Send
+                {
+                    request.course.end = End::Last;
+                }
+                self.answered(id, frame);
+            }
             Reply::Nothing => {
                 self.applied(id);
                 self.finish_silent(id);
@@ -216,7 +225,7 @@ impl Broker {
         let course = self.in_flight.get(&id).map(|request| &request.course);
         let end = course.map_or(End::Send, |course| course.end);
         match end {
-            End::Close | End::Cut(_) => self.drop_request(id),
+            End::Close | End::Cut(_) | End::Last => self.drop_request(id),
             End::StopNode(stop) => {
                 let node = self.in_flight.get(&id).map(|request| request.node);
                 self.stop_for(node.unwrap_or(-1), stop);

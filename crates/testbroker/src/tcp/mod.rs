@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::broker::Broker;
 use crate::config::{BrokerConfig, Emulate};
+use crate::sasl::SaslMechanism;
 use shared::Shared;
 
 /// A running cluster: one listener a node, all on a thread of its own. Dropping it stops it.
@@ -147,6 +148,23 @@ impl TestBrokerBuilder {
     /// Time between the answer to EndTxn and the markers. Default 1 ms.
     pub fn marker_delay(mut self, delay: Duration) -> Self {
         self.config.marker_delay = delay;
+        self
+    }
+
+    /// A user, by every mechanism; with one, every client has to authenticate. By all mechanisms,
+    /// unless [`sasl`](Self::sasl) says otherwise.
+    pub fn sasl_user(mut self, name: &str, password: &str) -> Self {
+        let users = &mut self.config.sasl_users;
+        users.insert(name.to_owned(), password.to_owned());
+        if self.config.sasl.is_empty() {
+            self.config.sasl = SaslMechanism::ALL.to_vec();
+        }
+        self
+    }
+
+    /// How clients may authenticate, and that they have to. Default: they need not.
+    pub fn sasl(mut self, mechanisms: &[SaslMechanism]) -> Self {
+        self.config.sasl = mechanisms.to_vec();
         self
     }
 

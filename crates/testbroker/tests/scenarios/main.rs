@@ -15,5 +15,6 @@ mod harness;
 mod offsets;
 mod producing;
 mod requests;
+mod sasl;
 mod transactions;
 mod transactions_tv1;
