@@ -8,6 +8,7 @@ use std::time::Duration;
 use milena_wire::ApiKey;
 
 use crate::features::transaction_version_max;
+use crate::limits::GROUP_MEMBERS_MAX;
 use crate::sasl::SaslMechanism;
 
 /// The Apache Kafka release whose versions and features the cluster shows.
@@ -118,6 +119,18 @@ pub struct BrokerConfig {
     pub retention_check: Duration,
     /// After how long a partition forgets a producer (`producer.id.expiration.ms`). Default a day.
     pub producer_id_expiration: Duration,
+    /// How long a member of the consumer protocol may be silent
+    /// (`group.consumer.session.timeout.ms`). Default 45 s.
+    pub consumer_session_timeout: Duration,
+    /// How often a member of the consumer protocol is told to send a heartbeat
+    /// (`group.consumer.heartbeat.interval.ms`). Default 5 s.
+    pub consumer_heartbeat_interval: Duration,
+    /// How much time passes at least between two assignments of a group of the consumer protocol
+    /// (`group.consumer.assignment.interval.ms`, KIP-1263). Default 1 s.
+    pub consumer_assignment_interval: Duration,
+    /// Members of a group of the consumer protocol (`group.consumer.max.size`); 10,000 at most.
+    /// Default 10,000.
+    pub consumer_group_max_size: usize,
     /// Versions capped below what `emulate` has. Default none.
     pub version_caps: BTreeMap<ApiKey, i16>,
     /// Largest batch (`max.message.bytes`). Default 1,048,588.
@@ -195,6 +208,10 @@ impl Default for BrokerConfig {
             replica_lag_max: Duration::from_secs(30),
             retention_check: Duration::from_secs(5 * 60),
             producer_id_expiration: Duration::from_secs(24 * 60 * 60),
+            consumer_session_timeout: Duration::from_secs(45),
+            consumer_heartbeat_interval: Duration::from_secs(5),
+            consumer_assignment_interval: Duration::from_secs(1),
+            consumer_group_max_size: GROUP_MEMBERS_MAX,
             version_caps: BTreeMap::new(),
             message_bytes_max: 1_048_588,
             frame_bytes_max: 100 * 1024 * 1024,

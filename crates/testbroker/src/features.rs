@@ -7,6 +7,8 @@ use crate::config::Emulate;
 
 /// Which transaction protocol is spoken; 2 is TV2 (KIP-890).
 pub(crate) const TRANSACTION_VERSION: &str = "transaction.version";
+/// From level 1 on there are groups of the consumer protocol (KIP-848).
+pub(crate) const GROUP_VERSION: &str = "group.version";
 const METADATA_VERSION: &str = "metadata.version";
 const KRAFT_VERSION: &str = "kraft.version";
 

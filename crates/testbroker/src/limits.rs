@@ -30,3 +30,11 @@ pub(crate) const OFFSET_METADATA_BYTES_MAX: usize = 4_096;
 /// Partitions of the internal topic that holds committed offsets: a transaction that commits
 /// offsets takes part in one of these.
 pub(crate) const OFFSETS_PARTITIONS: i32 = 50;
+
+/// Members of a group of the consumer protocol; beyond it ConsumerGroupHeartbeat answers
+/// GROUP_MAX_SIZE_REACHED.
+pub(crate) const GROUP_MEMBERS_MAX: usize = 10_000;
+
+/// Topic names that a member subscribes to; beyond it ConsumerGroupHeartbeat answers
+/// INVALID_REQUEST.
+pub(crate) const SUBSCRIBED_NAMES_MAX: usize = 10_000;

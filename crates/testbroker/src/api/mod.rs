@@ -3,6 +3,8 @@
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_topics;
 mod delete_topics;
 mod end_txn;
@@ -109,6 +111,8 @@ apis! {
     TXN_OFFSET_COMMIT, txn_offset_commit, wire::TxnOffsetCommitRequest<'_>;
     UPDATE_FEATURES, update_features, wire::UpdateFeaturesRequest<'_>;
     SASL_AUTHENTICATE, sasl_authenticate, wire::SaslAuthenticateRequest<'_>;
+    CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat, wire::ConsumerGroupHeartbeatRequest<'_>;
+    CONSUMER_GROUP_DESCRIBE, consumer_group_describe, wire::ConsumerGroupDescribeRequest<'_>;
 }
 
 /// A request's body.

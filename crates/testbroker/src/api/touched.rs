@@ -110,6 +110,18 @@ fn touched_coordinator(cluster: &Cluster, name: RequestName, reader: &mut Reader
                 }
             })
         }
+        ApiKey::CONSUMER_GROUP_HEARTBEAT => {
+            wire::ConsumerGroupHeartbeatRequest::decode(reader, version).map(|request| Touched {
+                groups: vec![request.group_id.to_owned()],
+                ..Touched::default()
+            })
+        }
+        ApiKey::CONSUMER_GROUP_DESCRIBE => {
+            wire::ConsumerGroupDescribeRequest::decode(reader, version).map(|request| Touched {
+                groups: request.group_ids.iter().map(ToString::to_string).collect(),
+                ..Touched::default()
+            })
+        }
         ApiKey::OFFSET_FETCH => wire::OffsetFetchRequest::decode(reader, version)
             .map(|request| offset_fetch(cluster, &request)),
         _ => return Touched::default(),

@@ -20,7 +20,7 @@ use milena_wire::compress::{Compressor, Decompressor};
 
 use crate::api::PendingProduce;
 use crate::config::BrokerConfig;
-use crate::features::{Features, TRANSACTION_VERSION};
+use crate::features::{Features, GROUP_VERSION, TRANSACTION_VERSION};
 use crate::group::Groups;
 use crate::sasl::{Sasl, ScramUsers};
 use crate::timers::Timers;
@@ -153,6 +153,11 @@ impl Cluster {
     /// Whether the broker itself speaks TV2 (for aborts that no client asked for).
     pub(crate) fn raises_epochs(&self) -> bool {
         self.features.level(TRANSACTION_VERSION) >= 2
+    }
+
+    /// Whether there are groups of the consumer protocol (KIP-848).
+    pub(crate) fn speaks_consumer_protocol(&self) -> bool {
+        self.features.level(GROUP_VERSION) >= 1
     }
 
     /// Whatever goes by age: called by [`Timer::Housekeeping`](crate::timers::Timer).

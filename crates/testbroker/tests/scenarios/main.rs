@@ -6,6 +6,7 @@ mod at_random;
 mod cluster;
 mod compressed;
 mod connections;
+mod consumer_groups;
 mod coordinators;
 mod faults;
 mod features;

@@ -1,35 +1,183 @@
 //! The consumer protocol of KIP-848: the coordinator assigns, members converge one by one.
+//!
+//! Each change of members, subscriptions or topics raises the group epoch. The next heartbeat makes
+//! a target assignment for it, and each member goes there at its own pace: it gives up what it
+//! loses, then moves to the new epoch, then gets what others have given up (Kafka's
+//! `GroupMetadataManager`, `ConsumerGroup`).
+//!
+//! ```text
+//!             target differs                 all given back, nothing to wait for
+//!   STABLE ------------------> UNREVOKED ------------------------------------> STABLE
+//!     |  '--- others still hold it ---.  '------ others still hold it ----.
+//!     v                               v                                   v
+//!   (next epoch)                 UNRELEASED <------------------------- UNRELEASED
+//! ```
 
-use std::time::Instant;
+mod assignor;
+mod config;
+mod heartbeat;
+mod leave;
+mod member;
+mod subscription;
 
-use milena_wire::ErrorCode;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use milena_wire::{ErrorCode, Uuid};
+
+pub(crate) use assignor::ASSIGNORS;
+pub(crate) use config::GroupConfig;
+pub(crate) use heartbeat::{Beat, Beating};
+pub(crate) use member::{Held, JOINING, LEAVING, LEAVING_FOR_NOW, Member, Wanted};
+use subscription::Expressions;
 
 /// The members of a group of the consumer protocol.
-#[derive(Debug, Default)]
-pub(crate) struct ConsumerGroup {}
+#[derive(Debug)]
+pub(crate) struct ConsumerGroup {
+    /// Raised by each change of members, subscriptions or topics.
+    pub(crate) epoch: i32,
+    /// The group epoch that the target assignment is for.
+    pub(crate) target_epoch: i32,
+    members: BTreeMap<Arc<str>, Member>,
+    /// Static members: instance id to member id.
+    instances: BTreeMap<Arc<str>, Arc<str>>,
+    targets: BTreeMap<Arc<str>, Wanted>,
+    targets_made: Option<Instant>,
+    deadlines: BTreeMap<Arc<str>, Deadlines>,
+    expressions: Expressions,
+    /// The subscribed topics and their sizes that the group epoch was last raised for.
+    metadata: BTreeMap<Uuid, i32>,
+    /// Members left: `metadata` may hold topics that nobody else subscribes to.
+    metadata_is_stale: bool,
+}
+
+/// Until when a member has to be heard of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Deadlines {
+    session: Option<Instant>,
+    /// By when it must have given back what it has to, and its epoch then.
+    rebalance: Option<(Instant, i32)>,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) error: ErrorCode,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(error: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            error,
+            message: message.into(),
+        }
+    }
+}
+
+/// The settings of a group, its own or the cluster's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) session_timeout: Duration,
+    pub(crate) heartbeat_interval: Duration,
+    /// At least this much time passes between two target assignments.
+    pub(crate) assignment_interval: Duration,
+    pub(crate) members_max: usize,
+}
+
+impl Default for ConsumerGroup {
+    fn default() -> Self {
+        Self {
+            // Above the epoch of a target that nobody has made yet.
+            epoch: 1,
+            target_epoch: 0,
+            members: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            targets_made: None,
+            deadlines: BTreeMap::new(),
+            expressions: Expressions::default(),
+            metadata: BTreeMap::new(),
+            metadata_is_stale: false,
+        }
+    }
+}
 
 impl ConsumerGroup {
     /// "Empty", "Assigning", "Reconciling" or "Stable".
     pub(crate) fn state(&self) -> &'static str {
-        "Empty"
+        let mut members = self.members.values();
+        if self.members.is_empty() {
+            "Empty"
+        } else if self.epoch > self.target_epoch {
+            "Assigning"
+        } else if members.any(|member| !member.is_reconciled_to(self.target_epoch)) {
+            "Reconciling"
+        } else {
+            "Stable"
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        true
+        self.members.is_empty()
+    }
+
+    /// The members by id.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// What a member is meant to hold in the end.
+    pub(crate) fn target(&self, member_id: &str) -> Option<&Wanted> {
+        self.targets.get(member_id)
+    }
+
+    /// The assignor that most members ask for.
+    pub(crate) fn assignor(&self) -> &str {
+        let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
+        for assignor in self.members.values().filter_map(|m| m.assignor.as_deref()) {
+            *votes.entry(assignor).or_default() += 1;
+        }
+        let most = votes.into_iter().max_by_key(|(_, votes)| *votes);
+        most.map_or(ASSIGNORS[0], |(assignor, _)| assignor)
     }
 
     /// Whether a commit or fetch of offsets in this member's name is allowed.
-    pub(crate) fn check_commit(&self, _member_id: &str, _epoch: i32) -> Result<(), ErrorCode> {
-        Err(ErrorCode::UNKNOWN_MEMBER_ID)
+    pub(crate) fn check_commit(&self, member_id: &str, epoch: i32) -> Result<(), ErrorCode> {
+        match self.members.get(member_id) {
+            None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+            Some(member) if member.epoch != epoch => Err(ErrorCode::STALE_MEMBER_EPOCH),
+            Some(_) => Ok(()),
+        }
     }
 
+    /// Whether a member of an older epoch may commit this partition all the same: it was given to
+    /// the member in that epoch or before.
+    pub(crate) fn held_since(
+        &self,
+        member_id: &str,
+        epoch: i32,
+        topic: Uuid,
+        partition: i32,
+    ) -> bool {
+        self.members.get(member_id).is_some_and(|member| {
+            let since = member.assignment_epoch(topic, partition);
+            epoch < member.epoch && since.is_some_and(|since| epoch >= since)
+        })
+    }
+
+    /// When the next member has had its time.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        None
+        let all = self.deadlines.values().flat_map(|deadlines| {
+            let rebalance = deadlines.rebalance.map(|(at, _)| at);
+            [deadlines.session, rebalance]
+        });
+        all.flatten().min()
     }
 
-    pub(crate) fn handle_timeout(&mut self, _now: Instant) {}
-
-    pub(crate) fn is_subscribed_to(&self, _topic: &str) -> bool {
-        false
+    fn raise_epoch(&mut self, metadata: BTreeMap<Uuid, i32>) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.metadata = metadata;
     }
 }

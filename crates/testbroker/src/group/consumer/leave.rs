@@ -1,0 +1,100 @@
+//! How members go: by themselves, for a while, or because nothing is heard of them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use milena_wire::ErrorCode;
+use milena_wire::messages::ConsumerGroupHeartbeatRequest;
+
+use super::{Beat, ConsumerGroup, LEAVING_FOR_NOW, Member, Refusal};
+
+impl ConsumerGroup {
+    /// A heartbeat of epoch -1 or -2.
+    pub(super) fn leave(
+        &mut self,
+        request: &ConsumerGroupHeartbeatRequest<'_>,
+        group: &str,
+    ) -> Result<Beat, Refusal> {
+        let member = match request.instance_id {
+            None => self.member(request.member_id, group)?,
+            Some(instance) => self.static_member(instance, request.member_id)?,
+        };
+        let id = member.id.clone();
+        if request.instance_id.is_some() && request.member_epoch == LEAVING_FOR_NOW {
+            let away = member.away();
+            self.members.insert(id.clone(), away);
+        } else {
+            self.remove(&[id.clone()]);
+        }
+        Ok(Beat {
+            member_id: id,
+            epoch: request.member_epoch,
+            interval_ms: 0,
+            assignment: None,
+        })
+    }
+
+    pub(super) fn member(&self, id: &str, group: &str) -> Result<&Member, Refusal> {
+        self.members.get(id).ok_or_else(|| {
+            let message = format!("Member {id} is not a member of group {group}.");
+            Refusal::new(ErrorCode::UNKNOWN_MEMBER_ID, message)
+        })
+    }
+
+    /// The member of this name, if it is the one that asks.
+    pub(super) fn static_member(&self, instance: &str, id: &str) -> Result<&Member, Refusal> {
+        let owner = self.instances.get(instance);
+        let Some(owner) = owner.and_then(|owner| self.members.get(owner)) else {
+            let message = format!("Instance id {instance} is unknown.");
+            return Err(Refusal::new(ErrorCode::UNKNOWN_MEMBER_ID, message));
+        };
+        if *owner.id != *id {
+            let by = &owner.id;
+            let message = format!(
+                "Static member {id} with instance id {instance} was fenced by member {by}."
+            );
+            return Err(Refusal::new(ErrorCode::FENCED_INSTANCE_ID, message));
+        }
+        Ok(owner)
+    }
+
+    /// Takes members out for good; the next heartbeat of another makes a new target.
+    pub(super) fn remove(&mut self, ids: &[Arc<str>]) {
+        for id in ids {
+            let Some(member) = self.members.remove(id) else {
+                continue;
+            };
+            self.targets.remove(id);
+            self.deadlines.remove(id);
+            if let Some(instance) = &member.instance_id {
+                self.instances.remove(instance);
+            }
+            if self.subscribers_of(&member.regex) == 0 {
+                self.expressions.forget(&member.regex);
+            }
+        }
+        self.epoch = self.epoch.saturating_add(1);
+        self.metadata_is_stale = true;
+    }
+
+    /// Time has passed: members whose session is over go, and those that kept partitions too long
+    /// that they had to give back.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let overdue = |(id, deadlines): (&Arc<str>, &super::Deadlines)| {
+            let session = deadlines.session.is_some_and(|at| at <= now);
+            let epoch = self.members.get(id).map(|member| member.epoch);
+            let kept = deadlines
+                .rebalance
+                .is_some_and(|(at, of)| at <= now && epoch == Some(of));
+            (session || kept).then(|| id.clone())
+        };
+        let gone: Vec<Arc<str>> = self.deadlines.iter().filter_map(overdue).collect();
+        for id in gone {
+            self.remove(&[id]);
+        }
+        for deadlines in self.deadlines.values_mut() {
+            // In another epoch than it was set for: the member went on in time.
+            deadlines.rebalance = deadlines.rebalance.filter(|(at, _)| *at > now);
+        }
+    }
+}

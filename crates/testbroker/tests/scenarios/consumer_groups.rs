@@ -1,0 +1,9 @@
+//! Groups of the consumer protocol (KIP-848): one heartbeat after the other.
+
+mod at_random;
+mod errors;
+mod handover;
+mod member;
+mod regex;
+mod statics;
+mod targets;
