@@ -8,6 +8,7 @@
 mod check;
 mod cluster;
 mod codecs;
+mod differ;
 mod failure;
 mod java;
 mod kills;
@@ -29,6 +30,9 @@ usage: cargo run --release -p milena-systest -- <command> [options]
              kill the exactly-once pipeline with SIGKILL, and each broker in turn, and have Java compare what went in and came out
   codecs [--version 4.3.1|3.9.2] [--short]
              write with every codec and read it with Java, librdkafka and franz-go, and the other way round; needs a JDK, Python and Go
+  differ [--version 4.3.1|3.9.2] [--sequences 200] [--seed N] [--only AREA,..] [--shrink] [--keep-going] [--bootstrap HOST:PORT] [--workers N]
+             send the same random requests to the test broker and to one node of real Kafka, and compare every field of the answers;
+             areas: produce, transactions, fetch, offsets, groups, consumer-groups, admin
 ";
 
 #[tokio::main]
@@ -50,6 +54,7 @@ async fn run(arguments: &[String]) -> Result<u8> {
     match command.as_str() {
         "programs" => programs::main(rest).await.map(|()| 0),
         "kills" => kills::main(rest).await.map(|()| 0),
+        "differ" => differ::main(rest).await.map(|()| 0),
         "codecs" => codecs::main(rest).await.map(|()| 0),
         // What `kills` starts and kills.
         "pipeline-process" => pipeline_process::main(rest).await,

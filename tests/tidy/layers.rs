@@ -30,7 +30,11 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         &["milena", "milena-testbroker", "milena-wire"],
         &[],
     ),
-    ("milena-systest", &["milena", "milena-testbroker"], &[]),
+    (
+        "milena-systest",
+        &["milena", "milena-testbroker", "milena-wire"],
+        &[],
+    ),
     (
         "milena-benches",
         &["milena", "milena-testbroker", "milena-wire"],
