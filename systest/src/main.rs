@@ -10,11 +10,13 @@ mod cluster;
 mod codecs;
 mod differ;
 mod failure;
+mod foreign;
 mod java;
 mod kills;
 mod options;
 mod pipeline_process;
 mod programs;
+mod toolchains;
 
 use std::env;
 use std::process::ExitCode;
@@ -33,6 +35,9 @@ usage: cargo run --release -p milena-systest -- <command> [options]
   differ [--version 4.3.1|3.9.2] [--sequences 200] [--seed N] [--only AREA,..] [--shrink] [--keep-going] [--bootstrap HOST:PORT] [--workers N]
              send the same random requests to the test broker and to one node of real Kafka, and compare every field of the answers;
              areas: produce, transactions, fetch, offsets, groups, consumer-groups, admin
+  foreign [--on broker|4.3.1|3.9.2] [--as-version 4.3|3.9] [--only java|librdkafka|franz-go] [--milena PATH]
+             have Java's tools, librdkafka and franz-go use `milena broker` (or, to hold the checks against it, real Kafka): topics, groups with
+             rebalances, transactions; needs a JDK, Python and Go
 ";
 
 #[tokio::main]
@@ -56,6 +61,7 @@ async fn run(arguments: &[String]) -> Result<u8> {
         "kills" => kills::main(rest).await.map(|()| 0),
         "differ" => differ::main(rest).await.map(|()| 0),
         "codecs" => codecs::main(rest).await.map(|()| 0),
+        "foreign" => foreign::main(rest).await.map(|()| 0),
         // What `kills` starts and kills.
         "pipeline-process" => pipeline_process::main(rest).await,
         other => Err(Failure::new(format!("{other} is not a command\n{HELP}"))),
