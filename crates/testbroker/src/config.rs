@@ -101,6 +101,20 @@ pub struct BrokerConfig {
     pub transaction_timeout_max: Duration,
     /// How long a coordinator answers COORDINATOR_LOAD_IN_PROGRESS after a move. Default 0.
     pub coordinator_load: Duration,
+    /// How long the first rebalance of a classic group waits for more members
+    /// (`group.initial.rebalance.delay.ms`). Default 0, where Kafka has 3 s: tests would wait for it.
+    pub group_initial_rebalance_delay: Duration,
+    /// `group.min.session.timeout.ms`. Default 6 s.
+    pub group_min_session_timeout: Duration,
+    /// `group.max.session.timeout.ms`. Default 30 minutes.
+    pub group_max_session_timeout: Duration,
+    /// `group.max.size`, of classic groups. Default none.
+    pub group_max_size: usize,
+    /// How long offsets stay that nobody uses (`offsets.retention.minutes`). Default 7 days.
+    pub offsets_retention: Duration,
+    /// How often offsets and empty groups are looked through
+    /// (`offsets.retention.check.interval.ms`). Default 10 minutes.
+    pub offsets_retention_check: Duration,
     /// Whether partitions and coordinators of a stopped node move to another (replicated topics),
     /// or wait for it without a leader (replication factor 1). Default true.
     pub elect_on_stop: bool,
@@ -202,6 +216,12 @@ impl Default for BrokerConfig {
             concurrent_retry_max: Duration::from_millis(100),
             transaction_timeout_max: Duration::from_secs(15 * 60),
             coordinator_load: Duration::ZERO,
+            group_initial_rebalance_delay: Duration::ZERO,
+            group_min_session_timeout: Duration::from_secs(6),
+            group_max_session_timeout: Duration::from_secs(30 * 60),
+            group_max_size: usize::MAX,
+            offsets_retention: Duration::from_secs(7 * 24 * 3_600),
+            offsets_retention_check: Duration::from_secs(600),
             elect_on_stop: true,
             refuse_trailing_bytes: true,
             truncate_fetches: true,

@@ -42,6 +42,7 @@ pub use config::{BrokerConfig, ConfigError, Emulate, UnknownRelease};
 pub use connection::{ConnectionId, Output};
 pub use faults::{Action, Faults, HoldId, Level, Rule, RuleId, Unfired};
 pub use features::FeatureError;
+pub use group::{GroupMemberView, GroupOffsetView, GroupView};
 pub use history::{Entry, History, Outcome, RequestName};
 pub use log::{AbortedTransaction, PartitionLog, ProducerView, StoredRecord};
 pub use milena_wire::{ApiKey, ErrorCode};

@@ -17,7 +17,7 @@ pub(crate) const TRANSACTIONAL_IDS_MAX: usize = 100_000;
 /// SCRAM credentials; beyond it AlterUserScramCredentials sets no new ones.
 pub(crate) const SCRAM_USERS_MAX: usize = 100_000;
 
-/// Consumer groups with offsets; beyond it TxnOffsetCommit answers COORDINATOR_NOT_AVAILABLE.
+/// Consumer groups with offsets; beyond it JoinGroup and both commits answer COORDINATOR_NOT_AVAILABLE.
 pub(crate) const GROUPS_MAX: usize = 100_000;
 
 /// Producers a partition remembers. Kafka forgets by age (`producer.id.expiration.ms`); here the
@@ -31,7 +31,7 @@ pub(crate) const OFFSET_METADATA_BYTES_MAX: usize = 4_096;
 /// offsets takes part in one of these.
 pub(crate) const OFFSETS_PARTITIONS: i32 = 50;
 
-/// Members of a group of the consumer protocol; beyond it ConsumerGroupHeartbeat answers
+/// Members of one group, with those that were named and have not joined yet; beyond it JoinGroup and ConsumerGroupHeartbeat answer
 /// GROUP_MAX_SIZE_REACHED.
 pub(crate) const GROUP_MEMBERS_MAX: usize = 10_000;
 

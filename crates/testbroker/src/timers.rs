@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     Group(Arc<str>),
     /// Followers of this partition may have lagged for too long.
     Isr(Arc<str>, i32),
+    /// Expired offsets and empty groups are looked for.
+    GroupCheck,
     /// Retention, compaction, expiry: whatever goes by age.
     Housekeeping,
     /// A throttled connection is read again.

@@ -6,17 +6,27 @@ mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
+mod describe_groups;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
+mod per_partition;
 mod produce;
 mod sasl_authenticate;
 mod sasl_handshake;
+mod sync_group;
 mod touched;
 mod txn_offset_commit;
 mod update_features;
@@ -98,9 +108,16 @@ apis! {
     FETCH, fetch, wire::FetchRequest<'_>;
     LIST_OFFSETS, list_offsets, wire::ListOffsetsRequest<'_>;
     METADATA, metadata, wire::MetadataRequest<'_>;
+    OFFSET_COMMIT, offset_commit, wire::OffsetCommitRequest<'_>;
     OFFSET_FETCH, offset_fetch, wire::OffsetFetchRequest<'_>;
     FIND_COORDINATOR, find_coordinator, wire::FindCoordinatorRequest<'_>;
     SASL_HANDSHAKE, sasl_handshake, wire::SaslHandshakeRequest<'_>;
+    JOIN_GROUP, join_group, wire::JoinGroupRequest<'_>;
+    HEARTBEAT, heartbeat, wire::HeartbeatRequest<'_>;
+    LEAVE_GROUP, leave_group, wire::LeaveGroupRequest<'_>;
+    SYNC_GROUP, sync_group, wire::SyncGroupRequest<'_>;
+    DESCRIBE_GROUPS, describe_groups, wire::DescribeGroupsRequest<'_>;
+    LIST_GROUPS, list_groups, wire::ListGroupsRequest<'_>;
     API_VERSIONS, api_versions, wire::ApiVersionsRequest<'_>;
     CREATE_TOPICS, create_topics, wire::CreateTopicsRequest<'_>;
     DELETE_TOPICS, delete_topics, wire::DeleteTopicsRequest<'_>;
@@ -113,6 +130,8 @@ apis! {
     SASL_AUTHENTICATE, sasl_authenticate, wire::SaslAuthenticateRequest<'_>;
     CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat, wire::ConsumerGroupHeartbeatRequest<'_>;
     CONSUMER_GROUP_DESCRIBE, consumer_group_describe, wire::ConsumerGroupDescribeRequest<'_>;
+    DELETE_GROUPS, delete_groups, wire::DeleteGroupsRequest<'_>;
+    OFFSET_DELETE, offset_delete, wire::OffsetDeleteRequest<'_>;
 }
 
 /// A request's body.

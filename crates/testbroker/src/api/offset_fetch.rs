@@ -1,7 +1,8 @@
 //! OffsetFetch v1-10: several groups from v8, topic ids from v10; RequireStable (v7+) answers
 //! UNSTABLE_OFFSET_COMMIT while a transaction may still change the offset.
 //!
-//! Not done: member epochs (v9+) are not checked, there is no membership.
+//! A group of the consumer protocol checks member ids and epochs (v9+). A topic of an id that is not
+//! the one the offset was committed for has none.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use milena_wire::messages::{
 use milena_wire::{ErrorCode, Uuid};
 
 use crate::cluster::{Cluster, CoordinatorKind};
+use crate::group::{CommittedOffset, Members};
 use crate::request::{Context, Reply};
 
 pub(crate) fn handle(
@@ -49,6 +51,8 @@ type AskedTopic = (Result<Arc<str>, Uuid>, Vec<i32>);
 /// A question about one group, whatever the version.
 struct Question {
     group: String,
+    /// A member of a group of the consumer protocol, and its epoch.
+    member: Option<(String, i32)>,
     /// `None`: all that the group has committed.
     topics: Option<Vec<AskedTopic>>,
     require_stable: bool,
@@ -63,13 +67,17 @@ fn one_group(cluster: &Cluster, context: &Context<'_>, request: &OffsetFetchRequ
     });
     let question = Question {
         group: request.group_id.to_owned(),
+        member: None,
         topics,
         require_stable: request.require_stable,
     };
     let found = find(cluster, context, &question);
     let error = found.as_ref().err().copied().unwrap_or_default();
     // Version 1 has no error of its own: it shows in every partition.
-    let found = found.unwrap_or_else(|error| failed(&question, error));
+    let found = match found {
+        Err(error) if context.version < 2 => failed(&question, error),
+        found => found.unwrap_or_default(),
+    };
     let topics = found.iter().map(|topic| {
         let partitions = topic
             .partitions
@@ -157,8 +165,11 @@ fn question(
         });
         named.collect()
     });
+    let member_id = group.member_id.unwrap_or_default();
+    let is_member = group.member_id.is_some() || group.member_epoch >= 0;
     Question {
         group: group.group_id.to_owned(),
+        member: is_member.then(|| (member_id.to_owned(), group.member_epoch)),
         topics,
         require_stable,
     }
@@ -171,31 +182,50 @@ fn find(
 ) -> Result<Vec<FoundTopic>, ErrorCode> {
     context.check()?;
     cluster.check_coordinator(context.node, CoordinatorKind::Group, &question.group)?;
+    check_member(cluster, question)?;
     let Some(topics) = &question.topics else {
         return Ok(everything(cluster, context, question));
     };
-    let found = topics.iter().map(|(name, indexes)| match name {
-        Ok(name) => FoundTopic {
+    let named = topics.iter().filter_map(|(name, indexes)| {
+        let name = name.as_ref().ok()?;
+        let find = |index: &i32| find_one(cluster, context, question, name, *index);
+        Some(FoundTopic {
             name: name.to_string(),
-            id: cluster
-                .topics
-                .get(name)
-                .map_or(Uuid::ZERO, |topic| topic.id),
-            partitions: indexes
-                .iter()
-                .map(|index| find_one(cluster, context, question, name, *index))
-                .collect(),
-        },
-        Err(id) => FoundTopic {
+            id: topic_id(cluster, name),
+            partitions: indexes.iter().map(find).collect(),
+        })
+    });
+    // Behind the others, as by Kafka.
+    let unknown = topics.iter().filter_map(|(name, indexes)| {
+        let id = name.as_ref().err()?;
+        let indexes = indexes.iter();
+        Some(FoundTopic {
             name: String::new(),
             id: *id,
             partitions: indexes
-                .iter()
                 .map(|index| Found::failed(*index, ErrorCode::UNKNOWN_TOPIC_ID))
                 .collect(),
-        },
+        })
     });
-    Ok(found.collect())
+    Ok(named.chain(unknown).collect())
+}
+
+/// Kafka's simple and classic groups tell everybody, as does one that is not there.
+fn check_member(cluster: &Cluster, question: &Question) -> Result<(), ErrorCode> {
+    let group = cluster.groups.get(&question.group);
+    match (group.map(|group| &group.members), &question.member) {
+        (Some(Members::Consumer(members)), Some((member_id, epoch))) => {
+            members.check_commit(member_id, *epoch)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn topic_id(cluster: &Cluster, name: &str) -> Uuid {
+    cluster
+        .topics
+        .get(name)
+        .map_or(Uuid::ZERO, |topic| topic.id)
 }
 
 fn everything(cluster: &Cluster, context: &Context<'_>, question: &Question) -> Vec<FoundTopic> {
@@ -203,16 +233,18 @@ fn everything(cluster: &Cluster, context: &Context<'_>, question: &Question) -> 
     let Some(group) = cluster.groups.get(&question.group) else {
         return topics;
     };
-    for (name, index) in group.offsets.committed().keys() {
+    for ((name, index), _) in group.offsets.committed() {
+        let id = topic_id(cluster, name);
+        if context.version >= 10 && id == Uuid::ZERO {
+            // There is no way to speak of it.
+            continue;
+        }
         let found = find_one(cluster, context, question, name, *index);
         match topics.last_mut().filter(|topic| topic.name == **name) {
             Some(topic) => topic.partitions.push(found),
             None => topics.push(FoundTopic {
                 name: name.to_string(),
-                id: cluster
-                    .topics
-                    .get(name)
-                    .map_or(Uuid::ZERO, |topic| topic.id),
+                id,
                 partitions: vec![found],
             }),
         }
@@ -236,7 +268,9 @@ fn find_one(
     if question.require_stable && group.offsets.is_pending(topic, index) {
         return Found::failed(index, ErrorCode::UNSTABLE_OFFSET_COMMIT);
     }
-    match group.offsets.committed_offset(topic, index) {
+    let committed = group.offsets.committed_offset(topic, index);
+    let asked_by_id = context.version >= 10 && question.topics.is_some();
+    match committed.filter(|it| !asked_by_id || is_of(it, topic_id(cluster, topic))) {
         Some(committed) => Found {
             index,
             offset: committed.offset,
@@ -246,6 +280,11 @@ fn find_one(
         },
         None => Found::failed(index, ErrorCode::NONE),
     }
+}
+
+/// Whether an offset was committed for this topic, and not for another of the same name.
+fn is_of(committed: &CommittedOffset, topic: Uuid) -> bool {
+    committed.topic_id == Uuid::ZERO || committed.topic_id == topic
 }
 
 fn failed(question: &Question, error: ErrorCode) -> Vec<FoundTopic> {

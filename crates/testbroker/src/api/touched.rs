@@ -53,6 +53,51 @@ pub(crate) fn touched(cluster: &Cluster, name: RequestName, reader: &mut Reader<
                 (0..known).map(move |index| (name.clone(), index))
             }))
         }),
+        ApiKey::OFFSET_COMMIT => {
+            wire::OffsetCommitRequest::decode(reader, version).map(|request| {
+                let topics = request.topics.iter().flat_map(|topic| {
+                    let name = name_of(cluster, topic.name, topic.topic_id);
+                    let offsets = topic.partitions.iter();
+                    offsets.map(move |offset| (name.clone(), offset.partition_index))
+                });
+                Touched {
+                    groups: vec![request.group_id.to_owned()],
+                    ..Touched::partitions(topics)
+                }
+            })
+        }
+        _ => return touched_group(cluster, name, reader),
+    }
+    .unwrap_or_default()
+}
+
+fn touched_group(cluster: &Cluster, name: RequestName, reader: &mut Reader<'_>) -> Touched {
+    let version = name.version;
+    match name.api {
+        ApiKey::JOIN_GROUP => wire::JoinGroupRequest::decode(reader, version)
+            .map(|request| Touched::groups(&[request.group_id])),
+        ApiKey::SYNC_GROUP => wire::SyncGroupRequest::decode(reader, version)
+            .map(|request| Touched::groups(&[request.group_id])),
+        ApiKey::HEARTBEAT => wire::HeartbeatRequest::decode(reader, version)
+            .map(|request| Touched::groups(&[request.group_id])),
+        ApiKey::LEAVE_GROUP => wire::LeaveGroupRequest::decode(reader, version)
+            .map(|request| Touched::groups(&[request.group_id])),
+        ApiKey::DESCRIBE_GROUPS => wire::DescribeGroupsRequest::decode(reader, version)
+            .map(|request| Touched::groups(&request.groups)),
+        ApiKey::DELETE_GROUPS => wire::DeleteGroupsRequest::decode(reader, version)
+            .map(|request| Touched::groups(&request.groups_names)),
+        ApiKey::OFFSET_DELETE => {
+            wire::OffsetDeleteRequest::decode(reader, version).map(|request| {
+                let topics = request.topics.iter().flat_map(|topic| {
+                    let asked = topic.partitions.iter();
+                    asked.map(|asked| (topic.name.to_owned(), asked.partition_index))
+                });
+                Touched {
+                    groups: vec![request.group_id.to_owned()],
+                    ..Touched::partitions(topics)
+                }
+            })
+        }
         _ => return touched_coordinator(cluster, name, reader),
     }
     .unwrap_or_default()
@@ -182,6 +227,13 @@ impl Touched {
     fn partitions(partitions: impl Iterator<Item = (String, i32)>) -> Self {
         Self {
             partitions: partitions.collect(),
+            ..Self::default()
+        }
+    }
+
+    fn groups(ids: &[&str]) -> Self {
+        Self {
+            groups: ids.iter().map(|id| (*id).to_owned()).collect(),
             ..Self::default()
         }
     }

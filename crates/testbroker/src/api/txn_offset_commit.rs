@@ -1,23 +1,20 @@
 //! TxnOffsetCommit v0-5 at the group's coordinator: the offsets wait for the transaction's marker.
 //! From v5 on the group joins the transaction by itself (KIP-890); before, it must have been added
-//! with AddOffsetsToTxn.
-//!
-//! Not done: group membership. A commit without generation (assigned consumers) is accepted; one
-//! with a generation is answered ILLEGAL_GENERATION or UNKNOWN_MEMBER_ID, as by a group without
-//! members.
+//! with AddOffsetsToTxn. From v3 on a member may be named, and then has to be one (KIP-447).
 
 use std::collections::BTreeSet;
 
-use milena_wire::ErrorCode;
 use milena_wire::messages::{
-    TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition,
-    TxnOffsetCommitResponseTopic,
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
+use milena_wire::{ErrorCode, Uuid};
 
-use crate::cluster::{Cluster, CoordinatorKind, JoinMode, offsets_participant};
+use super::offset_commit::is_too_long;
+use super::per_partition::Results;
+use crate::cluster::{Cluster, JoinMode, offsets_participant};
 use crate::config::Emulate;
-use crate::group::{CommittedOffset, offsets_partition};
-use crate::limits::OFFSET_METADATA_BYTES_MAX;
+use crate::group::{CommittedOffset, Members, offsets_partition};
 use crate::request::{Context, Reply};
 use crate::transaction::Identity;
 
@@ -26,49 +23,98 @@ pub(crate) fn handle(
     context: &Context<'_>,
     request: &TxnOffsetCommitRequest<'_>,
 ) -> Reply {
-    let checked = check(cluster, context, request);
-    let mut topics = Vec::new();
+    let mut results = Results::default();
+    let mut accepted = Vec::new();
     for topic in &request.topics {
+        let key = (topic.name, Uuid::ZERO);
         let mut partitions = Vec::new();
         for partition in &topic.partitions {
             let index = partition.partition_index;
-            let metadata = partition.committed_metadata.unwrap_or_default();
-            let checked = checked
-                .and_then(|()| context.check_partition(topic.name, index))
-                .and_then(|()| match cluster.topics.partition(topic.name, index) {
-                    Some(_) if metadata.len() > OFFSET_METADATA_BYTES_MAX => {
-                        Err(ErrorCode::OFFSET_METADATA_TOO_LARGE)
-                    }
-                    Some(_) => Ok(()),
-                    None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-                });
-            if checked.is_ok() {
-                let offset = CommittedOffset {
-                    offset: partition.committed_offset,
-                    leader_epoch: partition.committed_leader_epoch,
-                    metadata: metadata.to_owned(),
-                };
-                let key = (topic.name.into(), index);
-                let group = cluster.groups.get_or_create(request.group_id);
-                group.offsets.add_pending(request.producer_id, key, offset);
+            if cluster.topics.partition(topic.name, index).is_some() {
+                partitions.push(partition);
+            } else {
+                results.add(key, index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
             }
-            let error_code = match checked {
-                Ok(()) => context.shown_partition(topic.name, index, ErrorCode::NONE),
-                Err(error) => error,
-            };
-            partitions.push(TxnOffsetCommitResponsePartition {
-                partition_index: index,
-                error_code,
-            });
         }
-        topics.push(TxnOffsetCommitResponseTopic {
-            name: topic.name,
-            partitions,
-        });
+        if !partitions.is_empty() {
+            accepted.push((key, partitions));
+        }
     }
+    // The coordinator is asked, and the group joins the transaction, only if something is left.
+    if !accepted.is_empty() {
+        let checked = check(cluster, context, request);
+        for (key, partitions) in accepted {
+            let committed = partitions.iter().map(|partition| {
+                let index = partition.partition_index;
+                let result =
+                    checked.and_then(|()| commit(cluster, context, request, key.0, partition));
+                let error = match result {
+                    Ok(()) => context.shown_partition(key.0, index, ErrorCode::NONE),
+                    Err(error) => error,
+                };
+                (index, error)
+            });
+            let committed = committed.collect();
+            results.merge(key, committed);
+        }
+        cluster.group_changed(request.group_id);
+    }
+    answer(context, results)
+}
+
+fn commit(
+    cluster: &mut Cluster,
+    context: &Context<'_>,
+    request: &TxnOffsetCommitRequest<'_>,
+    topic: &str,
+    partition: &TxnOffsetCommitRequestPartition<'_>,
+) -> Result<(), ErrorCode> {
+    let index = partition.partition_index;
+    context.check_partition(topic, index)?;
+    let metadata = partition.committed_metadata.unwrap_or_default();
+    if is_too_long(metadata) {
+        return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
+    }
+    let topic_id = cluster
+        .topics
+        .get(topic)
+        .map_or(Uuid::ZERO, |topic| topic.id);
+    let offset = CommittedOffset {
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: metadata.to_owned(),
+        topic_id,
+        committed_at: cluster.wall_clock(),
+        expires: None,
+    };
+    let group = cluster.groups.get_or_create(request.group_id);
+    let key = (topic.into(), index);
+    group.offsets.add_pending(request.producer_id, key, offset);
+    Ok(())
+}
+
+fn answer(context: &Context<'_>, results: Results<'_>) -> Reply {
+    // Producers before version 2 know no loading coordinator (KAFKA-7296).
+    let known = |error| match error {
+        ErrorCode::COORDINATOR_LOAD_IN_PROGRESS if context.version < 2 => {
+            ErrorCode::COORDINATOR_NOT_AVAILABLE
+        }
+        error => error,
+    };
+    let topics = results.into_topics().map(|((name, _), partitions)| {
+        let partitions = partitions.into_iter();
+        let partitions = partitions.map(|(index, error)| TxnOffsetCommitResponsePartition {
+            partition_index: index,
+            error_code: known(error),
+        });
+        TxnOffsetCommitResponseTopic {
+            name,
+            partitions: partitions.collect(),
+        }
+    });
     let response = TxnOffsetCommitResponse {
         throttle_time_ms: context.throttle_time_ms,
-        topics,
+        topics: topics.collect(),
     };
     context.answer(&response)
 }
@@ -84,26 +130,44 @@ fn check(
     if group.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
     }
-    cluster.check_coordinator(context.node, CoordinatorKind::Group, group)?;
-    if !cluster.groups.has_room_for(group) {
-        return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
-    }
+    cluster.check_group(context.node, group)?;
     let identity = Identity {
         producer_id: request.producer_id,
         epoch: request.producer_epoch,
     };
     join(cluster, context, request, identity)?;
-    if request.generation_id >= 0 {
-        // 3.9 makes the group first and then misses the member.
-        let known = cluster.groups.get(group).is_some();
-        return Err(if known || cluster.config.emulate == Emulate::V3_9 {
-            ErrorCode::UNKNOWN_MEMBER_ID
-        } else {
-            ErrorCode::ILLEGAL_GENERATION
-        });
-    }
+    check_member(cluster, request)?;
     let producers = cluster.groups.producers_mut(offsets_partition(group));
     producers.write_offsets(identity.producer_id, identity.epoch)
+}
+
+/// KIP-447: who consumes in this transaction has to be a member still. Who names no member, as those
+/// that assign partitions to themselves, is not asked.
+fn check_member(cluster: &Cluster, request: &TxnOffsetCommitRequest<'_>) -> Result<(), ErrorCode> {
+    let generation = request.generation_id;
+    let (member_id, instance_id) = (request.member_id, request.group_instance_id);
+    let group = cluster.groups.get(request.group_id);
+    match group.map(|group| &group.members) {
+        None | Some(Members::None) if generation < 0 => Ok(()),
+        // 3.9 makes the group first and then misses the member.
+        None if cluster.config.emulate == Emulate::V4_3 => Err(ErrorCode::ILLEGAL_GENERATION),
+        None | Some(Members::None) => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+        Some(Members::Classic(members)) => {
+            members.check_commit(member_id, instance_id, generation, true)
+        }
+        Some(Members::Consumer(members)) => {
+            let names_nobody = member_id.is_empty() && instance_id.is_none();
+            if generation < 0 && (members.is_empty() || names_nobody) {
+                return Ok(());
+            }
+            let checked = members.check_commit(member_id, generation);
+            // A producer does not know of epochs.
+            checked.map_err(|error| match error {
+                ErrorCode::STALE_MEMBER_EPOCH => ErrorCode::ILLEGAL_GENERATION,
+                error => error,
+            })
+        }
+    }
 }
 
 fn join(

@@ -36,7 +36,7 @@ impl Broker {
             writeln!(f, "transactional id {id}: {:?}", transaction.view())?;
         }
         for (id, group) in self.cluster.groups.iter() {
-            writeln!(f, "group {id}: {group:?}")?;
+            write!(f, "{}", group.view(id))?;
         }
         for (name, index, partition) in self.cluster.topics.partitions() {
             writeln!(

@@ -69,6 +69,7 @@ impl Broker {
     pub fn move_coordinator(&mut self, kind: CoordinatorKind, id: &str, node: i32) {
         let load = self.cluster.config.coordinator_load;
         self.cluster.move_coordinator(kind, id, node, load);
+        self.pump();
     }
 
     /// The same with a loading time of its own.
@@ -80,6 +81,7 @@ impl Broker {
         load: Duration,
     ) {
         self.cluster.move_coordinator(kind, id, node, load);
+        self.pump();
     }
 
     /// The coordinator of an id, -1 without one.

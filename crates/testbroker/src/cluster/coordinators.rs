@@ -151,6 +151,9 @@ impl Cluster {
     ) {
         let loaded = self.now().map(|now| now + load);
         self.coordinators.move_to(kind, id, node, loaded);
+        if kind == CoordinatorKind::Group {
+            self.reload_groups(&[id.into()], loaded);
+        }
         self.write_due_markers();
     }
 }

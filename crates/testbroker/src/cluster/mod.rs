@@ -96,7 +96,7 @@ impl Cluster {
             nodes,
             coordinators: Coordinators::new(config.nodes),
             transactions: Transactions::new(),
-            groups: Groups::default(),
+            groups: Groups::new(config.seed),
             sasl: Sasl::new(&config),
             scram: ScramUsers::of_config(&config),
             timers: Timers::default(),
@@ -168,14 +168,23 @@ impl Cluster {
         let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else {
             return;
         };
+        let started = up && !node.up;
         node.up = up;
         // What it was asked went with its connections.
         self.pending_produce
             .retain(|_, pending| up || pending.node != id);
         let stopped = (!up).then_some(id);
+        let groups = self.groups_of(stopped.unwrap_or(-1));
         self.replicas_after(stopped);
         if up || self.config.elect_on_stop {
             self.move_coordinators_from(stopped);
+        }
+        let loaded = self.now.map(|now| now + self.config.coordinator_load);
+        self.reload_groups(&groups, loaded);
+        if started {
+            // What it did not give away when it stopped.
+            let groups = self.groups_of(id);
+            self.reload_groups(&groups, loaded);
         }
         self.write_due_markers();
     }

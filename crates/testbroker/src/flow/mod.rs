@@ -83,6 +83,7 @@ impl Broker {
                 Timer::Markers(id) => self.cluster.write_markers(&id),
                 Timer::TransactionTimeout(id) => self.cluster.time_out_transaction(&id),
                 Timer::Group(id) => self.cluster.handle_group_timeout(&id),
+                Timer::GroupCheck => self.cluster.check_groups(),
                 Timer::Isr(topic, index) => self.cluster.check_isr(&topic, index),
                 Timer::Housekeeping => self.cluster.keep_house(),
                 Timer::Unmute(conn) => self.unmute(conn),

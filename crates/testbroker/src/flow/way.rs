@@ -323,6 +323,7 @@ impl Broker {
     /// Takes a request out, whatever became of it.
     pub(crate) fn forget(&mut self, id: u64) -> Option<InFlight> {
         self.stop_waiting(id);
+        self.cluster.groups.forget_request(id);
         let request = self.in_flight.remove(&id)?;
         if let Some(Gate::Applied(..)) = request.gate {
             self.counting -= 1;

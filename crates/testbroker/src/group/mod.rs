@@ -2,23 +2,32 @@
 
 pub(crate) mod classic;
 pub(crate) mod consumer;
+mod expiry;
 pub(crate) mod offsets;
+pub(crate) mod parked;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(crate) use classic::ClassicGroup;
-pub(crate) use consumer::{ConsumerGroup, GroupConfig};
-pub(crate) use offsets::{CommittedOffset, Offsets, TopicPartition, offsets_partition};
+use milena_wire::ErrorCode;
 
-use crate::cluster::Cluster;
+pub(crate) use classic::{ClassicGroup, Surroundings};
+pub(crate) use consumer::{ConsumerGroup, GroupConfig};
+pub(crate) use offsets::{CommittedOffset, Offsets, offsets_partition};
+pub use view::{GroupMemberView, GroupOffsetView, GroupView};
+
+use classic::Answer;
+
+use crate::cluster::{Cluster, CoordinatorKind};
+use crate::config::Emulate;
 use crate::limits::GROUPS_MAX;
 use crate::log::Producers;
 use crate::timers::{Timer, TimerKey};
 
 /// All groups of the cluster.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Groups {
     by_id: BTreeMap<Arc<str>, Group>,
     /// Of groups that have configs of their own; such a group need not exist.
@@ -28,6 +37,11 @@ pub(crate) struct Groups {
     producers: BTreeMap<i32, Producers>,
     /// Requests that want to know when a group changes; a group need not exist to be waited for.
     waiting: BTreeMap<Arc<str>, BTreeSet<u64>>,
+    /// JoinGroups and SyncGroups that wait, and their answers once they are known.
+    parked: BTreeMap<u64, Option<Answer>>,
+    /// When expired offsets and empty groups are looked for.
+    next_check: Option<TimerKey>,
+    random: fastrand::Rng,
 }
 
 /// One group.
@@ -46,12 +60,25 @@ pub(crate) enum Members {
     #[default]
     None,
     /// JoinGroup, SyncGroup, Heartbeat, LeaveGroup. Stays so when the last member has left.
-    Classic(ClassicGroup),
+    Classic(Box<ClassicGroup>),
     /// ConsumerGroupHeartbeat (KIP-848). Stays so when the last member has left.
     Consumer(ConsumerGroup),
 }
 
 impl Groups {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            by_id: BTreeMap::new(),
+            producers: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            next_check: None,
+            // Not the sequence the topic ids are made of.
+            random: fastrand::Rng::with_seed(seed ^ 0x6772_6f75_7073),
+        }
+    }
+
     pub(crate) fn get(&self, group: &str) -> Option<&Group> {
         self.by_id.get(group)
     }
@@ -124,7 +151,6 @@ impl Groups {
                 group.offsets.end_transaction(producer_id, committed);
             }
         }
-        self.by_id.retain(|_, group| !group.is_nothing());
     }
 
     pub(crate) fn forget_topic(&mut self, name: &str) {
@@ -132,28 +158,89 @@ impl Groups {
             group.offsets.forget_topic(name);
         }
     }
+
+    /// `prefix-` and a random UUID, as Kafka names members.
+    pub(crate) fn member_id(&mut self, prefix: &str) -> Arc<str> {
+        format!("{prefix}-{}", self.random_uuid()).into()
+    }
+
+    /// A random UUID (version 4) in its usual form.
+    fn random_uuid(&mut self) -> String {
+        let bits = self.random.u128(..) & !(0xf000 << 64) & !(0xc << 60);
+        let hex = format!("{:032x}", bits | (0x4000 << 64) | (0x8 << 60));
+        let parts = [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ];
+        parts.join("-")
+    }
 }
 
 impl Group {
-    /// Whether nobody would miss it: no members by any protocol and no offsets.
-    fn is_nothing(&self) -> bool {
-        matches!(self.members, Members::None) && self.offsets.is_empty()
+    /// Whether it has no members, in the sense of DeleteGroups.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.members {
+            Members::None => true,
+            Members::Classic(group) => group.is_empty(),
+            Members::Consumer(group) => group.is_empty(),
+        }
+    }
+
+    /// As DescribeGroups and ListGroups show it.
+    pub(crate) fn state(&self) -> &'static str {
+        match &self.members {
+            Members::None => "Empty",
+            Members::Classic(group) => group.state().name(),
+            Members::Consumer(group) => group.state(),
+        }
+    }
+
+    /// As ListGroups shows it.
+    pub(crate) fn group_type(&self) -> &'static str {
+        match &self.members {
+            Members::None | Members::Classic(_) => "classic",
+            Members::Consumer(_) => "consumer",
+        }
+    }
+
+    /// Empty for a simple group.
+    pub(crate) fn protocol_type(&self) -> &str {
+        match &self.members {
+            Members::None => "",
+            Members::Classic(group) => group.protocol_type().unwrap_or_default(),
+            Members::Consumer(_) => "consumer",
+        }
+    }
+
+    pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
+        match &self.members {
+            Members::None => false,
+            Members::Classic(group) => group.is_subscribed_to(topic),
+            Members::Consumer(group) => group.is_subscribed_to(topic),
+        }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
         match &self.members {
-            Members::None | Members::Classic(_) => None,
+            Members::None => None,
+            Members::Classic(group) => group.next_deadline(),
             Members::Consumer(group) => group.next_deadline(),
         }
     }
 }
 
 impl Cluster {
-    /// To be called when members of a group came, went or did something: lets everybody who waits
-    /// for the group look again, and arms its timer for the next deadline.
+    /// To be called when members of a group came, went or did something, or offsets were committed:
+    /// hands out answers, lets everybody who waits for the group look again, and arms the timer for
+    /// its next deadline.
     pub(crate) fn group_changed(&mut self, group: &str) {
+        self.hand_out_answers(group);
         self.wake_group(group);
         self.arm_group(group);
+        self.arm_group_check();
     }
 
     /// Lets everybody who waits for this group look again.
@@ -182,22 +269,109 @@ impl Cluster {
 
     /// A deadline of a group has passed.
     pub(crate) fn handle_group_timeout(&mut self, id: &str) {
-        let Some(now) = self.now() else {
+        // Without a coordinator nobody looks at the clock; the next one starts all sessions anew.
+        let coordinator = self.coordinators.node(CoordinatorKind::Group, id);
+        let looked_at = self.is_up(coordinator);
+        let Some(around) = self.surroundings() else {
             return;
         };
-        if let Some(group) = self.groups.get_mut(id) {
-            group.timer = None;
-            match &mut group.members {
-                Members::None | Members::Classic(_) => {}
-                Members::Consumer(members) => members.handle_timeout(now),
-            }
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        group.timer = None;
+        if !looked_at {
+            return;
+        }
+        match &mut group.members {
+            Members::None => {}
+            Members::Classic(members) => members.handle_timeout(&around),
+            Members::Consumer(members) => members.handle_timeout(around.now),
         }
         self.group_changed(id);
+    }
+
+    /// Whether `node` may act for this group, and has room for it if it is new.
+    pub(crate) fn check_group(&self, node: i32, id: &str) -> Result<(), ErrorCode> {
+        self.check_coordinator(node, CoordinatorKind::Group, id)?;
+        if self.groups.has_room_for(id) {
+            Ok(())
+        } else {
+            Err(ErrorCode::COORDINATOR_NOT_AVAILABLE)
+        }
+    }
+
+    /// Runs something on a classic group that exists.
+    pub(crate) fn with_classic<T>(
+        &mut self,
+        id: &str,
+        run: impl FnOnce(&mut ClassicGroup, &Surroundings) -> T,
+    ) -> Option<T> {
+        let around = self.surroundings()?;
+        let result = match &mut self.groups.get_mut(id)?.members {
+            Members::Classic(group) => Some(run(group, &around)),
+            Members::None | Members::Consumer(_) => None,
+        };
+        self.group_changed(id);
+        result
+    }
+
+    /// What classic groups have to know; `None` before the first `now`.
+    pub(crate) fn surroundings(&self) -> Option<Surroundings> {
+        Some(Surroundings {
+            now: self.now()?,
+            wall_clock: self.wall_clock(),
+            initial_delay: self.config.group_initial_rebalance_delay,
+            size_max: self.config.group_max_size,
+            is_3_9: self.config.emulate == Emulate::V3_9,
+        })
+    }
+
+    /// Groups whose coordinator is this node.
+    pub(crate) fn groups_of(&self, node: i32) -> Vec<Arc<str>> {
+        let kind = CoordinatorKind::Group;
+        let here = |id: &&Arc<str>| self.coordinators.node(kind, id) == node;
+        self.groups.by_id.keys().filter(here).cloned().collect()
+    }
+
+    /// A coordinator loads these groups from their log and is done with it at `loaded`.
+    pub(crate) fn reload_groups(&mut self, ids: &[Arc<str>], loaded: Option<Instant>) {
+        let Some(around) = self.surroundings() else {
+            return;
+        };
+        let around = Surroundings {
+            now: loaded.map_or(around.now, |loaded| loaded.max(around.now)),
+            ..around
+        };
+        for id in ids {
+            if let Some(group) = self.groups.get_mut(id)
+                && let Members::Classic(members) = &mut group.members
+            {
+                members.reload(&around);
+            }
+            self.group_changed(id);
+        }
     }
 
     pub(crate) fn committed_offset(&self, group: &str, topic: &str, partition: i32) -> Option<i64> {
         let group = self.groups.get(group)?;
         let committed = group.offsets.committed_offset(topic, partition);
         committed.map(|committed| committed.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn member_ids_end_in_a_uuid_of_version_4_and_repeat_with_the_seed() {
+        let id = Groups::new(7).member_id("app");
+        assert_eq!(id, Groups::new(7).member_id("app"));
+        assert_ne!(id, Groups::new(8).member_id("app"));
+        let uuid = id.strip_prefix("app-").unwrap();
+        let lengths: Vec<_> = uuid.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+        assert_eq!(&uuid[14..15], "4");
+        assert!("89ab".contains(&uuid[19..20]));
     }
 }
