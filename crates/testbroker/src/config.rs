@@ -153,6 +153,12 @@ pub struct BrokerConfig {
     pub frame_bytes_max: usize,
     /// Largest Fetch answer (`fetch.max.bytes`). Default 55 MiB.
     pub fetch_bytes_max: usize,
+    /// Fetch sessions a node keeps (`max.incremental.fetch.session.cache.slots`); 0 for none.
+    /// Default 1,000.
+    pub fetch_session_slots: usize,
+    /// Racks of node 1, 2, ...; a node without one, or with an empty one, is in none. A consumer
+    /// that says its rack is sent to a replica there (`RackAwareReplicaSelector`). Default none.
+    pub racks: Vec<String>,
     /// Open connections; further ones are refused. Default 1,000.
     pub connections_max: usize,
     /// Entries kept by [`History`](crate::History). Default 10,000.
@@ -236,6 +242,8 @@ impl Default for BrokerConfig {
             message_bytes_max: 1_048_588,
             frame_bytes_max: 100 * 1024 * 1024,
             fetch_bytes_max: 55 * 1024 * 1024,
+            fetch_session_slots: 1_000,
+            racks: Vec::new(),
             connections_max: 1_000,
             history_max: 10_000,
             history_bytes_max: 8 * 1024 * 1024,

@@ -22,6 +22,7 @@ mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod per_partition;
 mod produce;
 mod sasl_authenticate;
@@ -122,6 +123,7 @@ apis! {
     CREATE_TOPICS, create_topics, wire::CreateTopicsRequest<'_>;
     DELETE_TOPICS, delete_topics, wire::DeleteTopicsRequest<'_>;
     INIT_PRODUCER_ID, init_producer_id, wire::InitProducerIdRequest<'_>;
+    OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch, wire::OffsetForLeaderEpochRequest<'_>;
     ADD_PARTITIONS_TO_TXN, add_partitions_to_txn, wire::AddPartitionsToTxnRequest<'_>;
     ADD_OFFSETS_TO_TXN, add_offsets_to_txn, wire::AddOffsetsToTxnRequest<'_>;
     END_TXN, end_txn, wire::EndTxnRequest<'_>;

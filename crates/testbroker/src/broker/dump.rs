@@ -30,7 +30,14 @@ impl Broker {
     fn tell(&self, f: &mut dyn Write, batches: usize) -> fmt::Result {
         for node in self.nodes() {
             let state = if node.up { "up" } else { "down" };
-            writeln!(f, "node {} {}:{} {state}", node.id, node.host, node.port)?;
+            write!(f, "node {} {}:{} {state}", node.id, node.host, node.port)?;
+            if let Some(rack) = &node.rack {
+                write!(f, " rack {rack}")?;
+            }
+            match self.cluster.fetch_sessions.count(node.id) {
+                0 => writeln!(f)?,
+                sessions => writeln!(f, " {sessions} fetch sessions")?,
+            }
         }
         for (id, transaction) in &self.cluster.transactions.by_id {
             writeln!(f, "transactional id {id}: {:?}", transaction.view())?;

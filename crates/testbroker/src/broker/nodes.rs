@@ -22,6 +22,7 @@ impl Broker {
 
     fn drop_node(&mut self, node: i32) {
         self.forget_requests_of(node);
+        self.cluster.fetch_sessions.forget_node(node);
         let stopped: Vec<_> = self
             .connections
             .iter()

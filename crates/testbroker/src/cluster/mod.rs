@@ -1,6 +1,7 @@
 //! What all nodes share: topics and their logs, coordinators, transactions, offsets, timers.
 
 mod coordinators;
+pub(crate) mod fetch_sessions;
 mod replicas;
 mod topic_config;
 mod topics;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use coordinators::CoordinatorKind;
 pub(crate) use coordinators::{Coordinators, spread};
+use fetch_sessions::FetchSessions;
 pub use replicas::Keep;
 pub(crate) use topic_config::TopicConfig;
 pub(crate) use topics::{Partition, Topics, is_legal_name};
@@ -40,6 +42,7 @@ pub(crate) struct Cluster {
     pub(crate) groups: Groups,
     pub(crate) sasl: Sasl,
     pub(crate) scram: ScramUsers,
+    pub(crate) fetch_sessions: FetchSessions,
     pub(crate) timers: Timers,
     pub(crate) codecs: Codecs,
     /// Produce requests whose answer waits for replicas, by request.
@@ -70,6 +73,8 @@ pub struct Node {
     pub host: String,
     /// Advertised port.
     pub port: u16,
+    /// Its rack, if it is in one.
+    pub rack: Option<String>,
     /// Whether it accepts connections.
     pub up: bool,
 }
@@ -87,6 +92,11 @@ impl Cluster {
                     id,
                     host,
                     port,
+                    rack: config
+                        .racks
+                        .get(index)
+                        .filter(|rack| !rack.is_empty())
+                        .cloned(),
                     up: true,
                 }
             })
@@ -99,6 +109,7 @@ impl Cluster {
             groups: Groups::new(config.seed),
             sasl: Sasl::new(&config),
             scram: ScramUsers::of_config(&config),
+            fetch_sessions: FetchSessions::new(config.seed),
             timers: Timers::default(),
             codecs: Codecs::default(),
             pending_produce: BTreeMap::new(),

@@ -258,7 +258,8 @@ impl Cluster {
         }
     }
 
-    /// Who leads a partition, checked against the leader epoch the client believes in (-1: any).
+    /// A partition that this node leads, checked against the leader epoch the client believes in
+    /// (-1: any).
     pub(crate) fn check_leader(
         &self,
         node: i32,
@@ -266,9 +267,25 @@ impl Cluster {
         index: i32,
         believed_epoch: i32,
     ) -> Result<&Partition, ErrorCode> {
+        self.check_replica(node, topic, index, believed_epoch, true)
+    }
+
+    /// A partition that this node leads or follows.
+    pub(crate) fn check_replica(
+        &self,
+        node: i32,
+        topic: &str,
+        index: i32,
+        believed_epoch: i32,
+        leaders_only: bool,
+    ) -> Result<&Partition, ErrorCode> {
         let Some(partition) = self.topics.partition(topic, index) else {
             return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
+        // A node without a replica knows of no epoch.
+        if !partition.replicas.contains(&node) {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
         // The epoch before the leader, as `Partition.getLocalLog` does: the old leader answers
         // FENCED_LEADER_EPOCH to a client that does not know of the move.
         if believed_epoch >= 0 && believed_epoch < partition.leader_epoch {
@@ -277,7 +294,7 @@ impl Cluster {
         if believed_epoch > partition.leader_epoch {
             return Err(ErrorCode::UNKNOWN_LEADER_EPOCH);
         }
-        if partition.leader != node {
+        if leaders_only && partition.leader != node {
             return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         Ok(partition)

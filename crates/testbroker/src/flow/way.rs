@@ -325,6 +325,7 @@ impl Broker {
         self.stop_waiting(id);
         self.cluster.groups.forget_request(id);
         let request = self.in_flight.remove(&id)?;
+        self.cluster.fetch_sessions.forget_request(id);
         if let Some(Gate::Applied(..)) = request.gate {
             self.counting -= 1;
         }

@@ -1,11 +1,12 @@
-//! Reading one partition for a Fetch, within the limits.
-
-use std::sync::Arc;
+//! Reading one partition for a Fetch, within the limits (`ReplicaManager.readFromLog`,
+//! `Partition.fetchRecords`).
 
 use bytes::Bytes;
-use milena_wire::ErrorCode;
-use milena_wire::messages::FetchPartition;
+use milena_wire::messages::FetchRequest;
+use milena_wire::{ErrorCode, Uuid};
 
+use super::replicas;
+use crate::cluster::fetch_sessions::Asked;
 use crate::cluster::{Cluster, Partition};
 use crate::log::AbortedTransaction;
 use crate::request::Context;
@@ -14,13 +15,26 @@ use crate::request::Context;
 pub(super) struct Room {
     pub(super) bytes_max: usize,
     pub(super) taken: usize,
+    /// Bytes that the partitions have for this request, counted as a waiting Fetch counts them:
+    /// without the limit of the answer.
+    pub(super) available: usize,
+}
+
+/// How a request wants to read.
+pub(super) struct Reader<'a> {
+    cluster: &'a Cluster,
+    context: &'a Context<'a>,
+    rack: &'a str,
+    committed_only: bool,
+    follower: Option<i32>,
+    /// Only from leaders: a follower, or a consumer that does not know of other replicas (before
+    /// v11).
+    leaders_only: bool,
 }
 
 /// What one partition contributes.
 pub(super) struct Read {
-    /// `None` for an unknown topic id.
-    pub(super) topic: Option<Arc<str>>,
-    pub(super) index: i32,
+    pub(super) asked: Asked,
     pub(super) error: ErrorCode,
     pub(super) high_watermark: i64,
     pub(super) last_stable_offset: i64,
@@ -28,6 +42,24 @@ pub(super) struct Read {
     /// Only for read_committed.
     pub(super) aborted: Option<Vec<AbortedTransaction>>,
     pub(super) records: Vec<Bytes>,
+    /// Where the reader's log parts from ours: the end of this epoch.
+    pub(super) diverging: Option<(i32, i64)>,
+    pub(super) preferred: Option<i32>,
+    /// It asks for offsets that are there but may not be read: waiting is no use.
+    pub(super) is_ahead: bool,
+}
+
+/// What of a log one replica may hand out.
+struct View {
+    end: i64,
+    high_watermark: i64,
+    last_stable_offset: i64,
+}
+
+/// The follower that asks; `None` for consumers.
+pub(super) fn follower(request: &FetchRequest<'_>) -> Option<i32> {
+    let old = Some(request.replica_id).filter(|id| *id >= 0);
+    old.or(Some(request.replica_state.replica_id).filter(|id| *id >= 0))
 }
 
 impl Room {
@@ -35,6 +67,7 @@ impl Room {
         Self {
             bytes_max,
             taken: 0,
+            available: 0,
         }
     }
 
@@ -43,104 +76,176 @@ impl Room {
     }
 }
 
-pub(super) fn partition(
-    cluster: &Cluster,
-    context: &Context<'_>,
-    topic: Option<Arc<str>>,
-    asked: &FetchPartition,
-    committed_only: bool,
-    room: &mut Room,
-) -> Read {
-    let index = asked.partition;
-    let checked = match topic.as_deref() {
-        None => Err(ErrorCode::UNKNOWN_TOPIC_ID),
-        Some(name) => context.check_partition(name, index).and_then(|()| {
-            cluster.check_leader(context.node, name, index, asked.current_leader_epoch)
-        }),
-    };
-    let mut read = Read {
-        topic,
-        index,
-        error: ErrorCode::NONE,
-        high_watermark: -1,
-        last_stable_offset: -1,
-        log_start_offset: -1,
-        aborted: committed_only.then(Vec::new),
-        records: Vec::new(),
-    };
-    match checked {
-        Ok(partition) => {
-            fill(
-                &mut read,
-                partition,
-                asked,
-                room,
-                cluster.config.truncate_fetches,
-            );
-        }
-        Err(error) => {
-            read.error = error;
-            // Kafka answers these two with an empty list whatever was asked.
-            let unknown = [
-                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                ErrorCode::UNKNOWN_TOPIC_ID,
-            ];
-            if unknown.contains(&error) {
-                read.aborted = Some(Vec::new());
-            }
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        cluster: &'a Cluster,
+        context: &'a Context<'a>,
+        request: &'a FetchRequest<'a>,
+    ) -> Self {
+        let follower = follower(request);
+        Self {
+            cluster,
+            context,
+            rack: request.rack_id,
+            committed_only: request.isolation_level == 1 && follower.is_none(),
+            follower,
+            leaders_only: follower.is_some() || context.version < 11,
         }
     }
-    read
+
+    /// Whether the cluster has such a partition.
+    pub(super) fn exists(&self, asked: &Asked) -> bool {
+        let topic = asked.topic.as_deref();
+        let index = asked.position.partition;
+        topic.is_some_and(|topic| self.cluster.topics.partition(topic, index).is_some())
+    }
+
+    /// The answer about a partition that does not exist.
+    pub(super) fn missing(&self, asked: &Asked) -> Read {
+        let error = match &asked.topic {
+            None => ErrorCode::UNKNOWN_TOPIC_ID,
+            Some(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        };
+        Read {
+            // Kafka answers these two with an empty list whatever was asked.
+            aborted: Some(Vec::new()),
+            ..Read::failed(asked, error)
+        }
+    }
+
+    pub(super) fn read(&self, asked: &Asked, room: &mut Room) -> Read {
+        match self.find(asked) {
+            Ok(partition) => self.read_from(partition, asked, room),
+            Err(error) => Read::failed(asked, error),
+        }
+    }
+
+    fn find(&self, asked: &Asked) -> Result<&'a Partition, ErrorCode> {
+        let topic = asked.topic.as_deref().unwrap_or_default();
+        let position = &asked.position;
+        self.context.check_partition(topic, position.partition)?;
+        let id = self.cluster.topics.get(topic).map(|topic| topic.id);
+        // The topic was deleted and made again while a session reads it.
+        if asked.id != Uuid::ZERO && Some(asked.id) != id {
+            return Err(ErrorCode::INCONSISTENT_TOPIC_ID);
+        }
+        let believed_epoch = position.current_leader_epoch;
+        let node = self.context.node;
+        self.cluster.check_replica(
+            node,
+            topic,
+            position.partition,
+            believed_epoch,
+            self.leaders_only,
+        )
+    }
+
+    fn read_from(&self, partition: &Partition, asked: &Asked, room: &mut Room) -> Read {
+        let log = &partition.log;
+        let view = self.view(partition);
+        let mut read = Read {
+            high_watermark: view.high_watermark,
+            last_stable_offset: view.last_stable_offset,
+            log_start_offset: log.log_start_offset(),
+            ..Read::failed(asked, ErrorCode::NONE)
+        };
+        let offset = asked.position.fetch_offset;
+        if self.context.version >= 11 && self.follower.is_none() {
+            let node = self.context.node;
+            read.preferred = replicas::preferred(self.cluster, partition, node, self.rack, offset);
+            if read.preferred.is_some() {
+                return read;
+            }
+        }
+        match replicas::diverging(partition, view.end, &asked.position) {
+            Ok(diverging) => read.diverging = diverging,
+            Err(error) => return Read::failed(asked, error),
+        }
+        if offset < log.log_start_offset() || read.diverging.is_none() && offset > view.end {
+            return Read::failed(asked, ErrorCode::OFFSET_OUT_OF_RANGE);
+        }
+        if read.diverging.is_some() {
+            return read;
+        }
+        read.aborted = self.committed_only.then(Vec::new);
+        let until = match (self.follower, self.committed_only) {
+            (Some(_), _) => view.end,
+            (None, true) => view.last_stable_offset,
+            (None, false) => view.high_watermark,
+        };
+        read.is_ahead = offset > until;
+        read.fill(partition, until, room, self.cluster.config.truncate_fetches);
+        read
+    }
+
+    fn view(&self, partition: &Partition) -> View {
+        let log = &partition.log;
+        let end = partition.replica_end(self.context.node);
+        let end = end.unwrap_or_else(|| log.log_end_offset());
+        View {
+            end,
+            high_watermark: log.high_watermark().min(end),
+            last_stable_offset: log.last_stable_offset().min(end),
+        }
+    }
 }
 
-fn fill(
-    read: &mut Read,
-    partition: &Partition,
-    asked: &FetchPartition,
-    room: &mut Room,
-    truncate: bool,
-) {
-    let log = &partition.log;
-    if asked.fetch_offset < log.log_start_offset() || asked.fetch_offset > log.high_watermark() {
-        read.error = ErrorCode::OFFSET_OUT_OF_RANGE;
-        return;
-    }
-    read.high_watermark = log.high_watermark();
-    read.last_stable_offset = log.last_stable_offset();
-    read.log_start_offset = log.log_start_offset();
-    let until = if read.aborted.is_some() {
-        read.last_stable_offset
-    } else {
-        read.high_watermark
-    };
-    let limit = usize::try_from(asked.partition_max_bytes)
-        .unwrap_or(0)
-        .min(room.left());
-    let mut size = 0;
-    let mut end = asked.fetch_offset;
-    for batch in log.batches_from(asked.fetch_offset, until) {
-        let bytes = batch.bytes();
-        // One batch more than was read: Kafka finds the end of the aborted ranges by its sparse
-        // offset index, so clients get entries that start behind their records.
-        end = batch.next_offset();
-        if size + bytes.len() <= limit {
-            size += bytes.len();
-            read.records.push(bytes.clone());
-        } else if size == 0 && room.taken == 0 {
-            // The first batch of an answer comes whole whatever the limits are, or a client with
-            // too small a limit would never get on (KIP-74).
-            size = bytes.len();
-            read.records.push(bytes.clone());
-        } else {
-            if truncate && size > 0 && size < limit {
-                read.records.push(bytes.slice(..limit - size));
-                size = limit;
-            }
-            break;
+impl Read {
+    fn failed(asked: &Asked, error: ErrorCode) -> Self {
+        Self {
+            asked: asked.clone(),
+            error,
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            aborted: None,
+            records: Vec::new(),
+            diverging: None,
+            preferred: None,
+            is_ahead: false,
         }
     }
-    room.taken += size;
-    if let Some(aborted) = read.aborted.as_mut().filter(|_| size > 0) {
-        *aborted = log.aborted_between(asked.fetch_offset, end);
+
+    fn fill(&mut self, partition: &Partition, until: i64, room: &mut Room, truncate: bool) {
+        let log = &partition.log;
+        let position = &self.asked.position;
+        let partition_max = usize::try_from(position.partition_max_bytes).unwrap_or(0);
+        let limit = partition_max.min(room.left());
+        let (mut size, mut available) = (0, 0);
+        let mut end = position.fetch_offset;
+        let mut full = false;
+        for batch in log.batches_from(position.fetch_offset, until) {
+            let bytes = batch.bytes();
+            available += bytes.len();
+            if full {
+                if available >= partition_max {
+                    break;
+                }
+                continue;
+            }
+            // One batch more than was read: Kafka finds the end of the aborted ranges by its sparse
+            // offset index, so clients get entries that start behind their records.
+            end = batch.next_offset();
+            if size + bytes.len() <= limit {
+                size += bytes.len();
+                self.records.push(bytes.clone());
+            } else if size == 0 && room.taken == 0 {
+                // The first batch of an answer comes whole whatever the limits are, or a client with
+                // too small a limit would never get on (KIP-74).
+                size = bytes.len();
+                self.records.push(bytes.clone());
+            } else {
+                if truncate && size > 0 && size < limit {
+                    self.records.push(bytes.slice(..limit - size));
+                    size = limit;
+                }
+                full = true;
+            }
+        }
+        room.taken += size;
+        room.available += available.min(partition_max);
+        if let Some(aborted) = self.aborted.as_mut().filter(|_| size > 0) {
+            *aborted = log.aborted_between(position.fetch_offset, end);
+        }
     }
 }
