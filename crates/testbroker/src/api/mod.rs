@@ -7,6 +7,7 @@ mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_groups;
 mod end_txn;
@@ -39,6 +40,7 @@ use milena_wire::{
     messages as wire,
 };
 
+pub(crate) use delete_records::PendingDeletion;
 pub(crate) use produce::PendingProduce;
 pub(crate) use touched::touched;
 pub(crate) use versions::versions;
@@ -122,6 +124,7 @@ apis! {
     API_VERSIONS, api_versions, wire::ApiVersionsRequest<'_>;
     CREATE_TOPICS, create_topics, wire::CreateTopicsRequest<'_>;
     DELETE_TOPICS, delete_topics, wire::DeleteTopicsRequest<'_>;
+    DELETE_RECORDS, delete_records, wire::DeleteRecordsRequest<'_>;
     INIT_PRODUCER_ID, init_producer_id, wire::InitProducerIdRequest<'_>;
     OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch, wire::OffsetForLeaderEpochRequest<'_>;
     ADD_PARTITIONS_TO_TXN, add_partitions_to_txn, wire::AddPartitionsToTxnRequest<'_>;

@@ -219,6 +219,7 @@ fn append(
     write.required = Some((appended.next_offset, epoch));
     write.base_offset = appended.base_offset;
     if appended.copy_of.is_none() {
+        cluster.arm_housekeeping();
         cluster.wake(&write.topic, write.index);
     }
     let shown = context.shown_partition(&write.topic, write.index, ErrorCode::NONE);

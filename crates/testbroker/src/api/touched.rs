@@ -66,6 +66,14 @@ pub(crate) fn touched(cluster: &Cluster, name: RequestName, reader: &mut Reader<
                 }
             })
         }
+        ApiKey::DELETE_RECORDS => {
+            wire::DeleteRecordsRequest::decode(reader, version).map(|request| {
+                Touched::partitions(request.topics.iter().flat_map(|topic| {
+                    let asked = topic.partitions.iter();
+                    asked.map(|asked| (topic.name.to_owned(), asked.partition_index))
+                }))
+            })
+        }
         _ => return touched_group(cluster, name, reader),
     }
     .unwrap_or_default()

@@ -57,6 +57,18 @@ impl Broker {
         }
     }
 
+    /// Drops what is too old or too much now, by each topic's `retention.ms` and `retention.bytes`.
+    /// By itself, the cluster looks every `BrokerConfig::retention_check`.
+    pub fn apply_retention(&mut self) {
+        self.cluster.apply_retention();
+    }
+
+    /// Compacts a partition now, whatever its topic's `cleanup.policy`; false without such a
+    /// partition. By itself, the cluster looks every `BrokerConfig::retention_check`.
+    pub fn compact(&mut self, topic: &str, partition: i32) -> bool {
+        self.cluster.compact(topic, partition)
+    }
+
     /// The leader of a partition, -1 without one or without such a partition.
     pub fn leader(&self, topic: &str, partition: i32) -> i32 {
         self.cluster
@@ -89,6 +101,18 @@ impl Broker {
             .topics
             .partition(topic, partition)
             .map(|found| &found.log)
+    }
+
+    /// Makes a partition forget one producer or all, as if the file with their states were lost:
+    /// how many. A producer whose transaction is open stays.
+    pub fn lose_producer_state(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        producer_id: Option<i64>,
+    ) -> usize {
+        let partition = self.cluster.topics.partition_mut(topic, partition);
+        partition.map_or(0, |found| found.log.producers_mut().lose(producer_id))
     }
 
     /// Makes a partition forget a producer, as expiry would; false if it did not know it or its

@@ -1,5 +1,6 @@
 //! What all nodes share: topics and their logs, coordinators, transactions, offsets, timers.
 
+mod cleaning;
 mod coordinators;
 pub(crate) mod fetch_sessions;
 mod replicas;
@@ -20,7 +21,7 @@ pub(crate) use transactions::{JoinMode, millis, offsets_participant};
 
 use milena_wire::compress::{Compressor, Decompressor};
 
-use crate::api::PendingProduce;
+use crate::api::{PendingDeletion, PendingProduce};
 use crate::config::BrokerConfig;
 use crate::features::{Features, GROUP_VERSION, TRANSACTION_VERSION};
 use crate::group::Groups;
@@ -45,8 +46,11 @@ pub(crate) struct Cluster {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) timers: Timers,
     pub(crate) codecs: Codecs,
+    housekeeping_armed: bool,
     /// Produce requests whose answer waits for replicas, by request.
     pub(crate) pending_produce: BTreeMap<u64, PendingProduce>,
+    /// The same of DeleteRecords.
+    pub(crate) pending_deletions: BTreeMap<u64, PendingDeletion>,
     /// Requests that wait for something that has just happened.
     pub(crate) woken: BTreeSet<u64>,
     pub(crate) features: Features,
@@ -112,7 +116,9 @@ impl Cluster {
             fetch_sessions: FetchSessions::new(config.seed),
             timers: Timers::default(),
             codecs: Codecs::default(),
+            housekeeping_armed: false,
             pending_produce: BTreeMap::new(),
+            pending_deletions: BTreeMap::new(),
             woken: BTreeSet::new(),
             features: Features::new(config.emulate, config.transaction_version),
             markers_paused: false,
@@ -172,7 +178,13 @@ impl Cluster {
     }
 
     /// Whatever goes by age: called by [`Timer::Housekeeping`](crate::timers::Timer).
-    pub(crate) fn keep_house(&mut self) {}
+    pub(crate) fn keep_house(&mut self) {
+        self.housekeeping_armed = false;
+        self.clean_logs();
+        if self.topics.log_bytes > 0 {
+            self.arm_housekeeping();
+        }
+    }
 
     /// Marks a node as stopped or started and moves what it led, as configured.
     pub(crate) fn set_up(&mut self, id: i32, up: bool) {
@@ -183,6 +195,8 @@ impl Cluster {
         node.up = up;
         // What it was asked went with its connections.
         self.pending_produce
+            .retain(|_, pending| up || pending.node != id);
+        self.pending_deletions
             .retain(|_, pending| up || pending.node != id);
         let stopped = (!up).then_some(id);
         let groups = self.groups_of(stopped.unwrap_or(-1));

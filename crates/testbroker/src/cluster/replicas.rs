@@ -38,6 +38,7 @@ pub(crate) struct Followers {
 
 #[derive(Clone, Copy, Debug)]
 struct Behind {
+    start: i64,
     end: i64,
     /// When the first record came that it does not have.
     since: Option<Instant>,
@@ -75,6 +76,14 @@ impl Partition {
         !self.followers.behind.is_empty()
     }
 
+    /// Where the replica starts that has dropped least, of those whose nodes are up.
+    pub(crate) fn low_watermark(&self, is_up: impl Fn(i32) -> bool) -> i64 {
+        let others = self.followers.behind.iter();
+        let starts = others.filter(|(node, _)| is_up(**node));
+        let start = self.log.log_start_offset();
+        starts.fold(start, |low, (_, behind)| low.min(behind.start))
+    }
+
     /// Fewer in sync than `min.insync.replicas` wants, which counts no more than there are replicas
     /// (`Partition.effectiveMinIsr`).
     pub(crate) fn is_under_min_isr(&self, min: usize) -> bool {
@@ -84,13 +93,17 @@ impl Partition {
     /// Lets everybody copy who can, and works out the ISR and the high watermark from that.
     pub(crate) fn settle(&mut self, is_up: impl Fn(i32) -> bool, min_isr: usize) {
         let led = is_up(self.leader);
-        let end = self.log.log_end_offset();
+        let (start, end) = (self.log.log_start_offset(), self.log.log_end_offset());
         for node in &self.replicas {
             let copies = led && is_up(*node) && !self.followers.paused.contains(node);
             if copies || *node == self.leader {
                 self.followers.behind.remove(node);
             } else {
-                let now_behind = Behind { end, since: None };
+                let now_behind = Behind {
+                    start,
+                    end,
+                    since: None,
+                };
                 self.followers.behind.entry(*node).or_insert(now_behind);
             }
         }
@@ -259,8 +272,10 @@ impl Cluster {
                 if !partition.replicas.contains(node) && led && is_up(*node) {
                     partition.isr.push(*node);
                 } else if !partition.replicas.contains(node) {
+                    let start = partition.log.log_start_offset();
                     let nothing = Behind {
-                        end: partition.log.log_start_offset(),
+                        start,
+                        end: start,
                         since: None,
                     };
                     partition.followers.behind.insert(*node, nothing);
@@ -353,6 +368,7 @@ impl Cluster {
                 Keep::Offset(offset) => end.min(partition.log.boundary_below(offset)),
             };
             let lost = Behind {
+                start: partition.log.log_start_offset().min(kept),
                 end: kept,
                 since: None,
             };

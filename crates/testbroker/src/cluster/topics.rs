@@ -101,6 +101,11 @@ impl Topics {
             .get_mut(usize::try_from(index).ok()?)
     }
 
+    pub(crate) fn partitions_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
+        let topics = self.by_name.values_mut();
+        topics.flat_map(|topic| &mut topic.partitions)
+    }
+
     /// A partition and the settings of its topic.
     pub(crate) fn partition_to_write(
         &mut self,

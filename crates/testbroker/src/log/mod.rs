@@ -1,8 +1,10 @@
 //! A partition's log: the batches as their producers sealed them, with offset and leader epoch
 //! filled in, and what follows from them: producer states, open transactions, aborted ranges.
 
+mod compact;
 pub(crate) mod epochs;
 mod producers;
+mod retain;
 pub(crate) mod rewrite;
 mod sequence;
 mod truncate;
@@ -14,6 +16,7 @@ use bytes::Bytes;
 use milena_wire::ErrorCode;
 use milena_wire::record::{self, BatchView, ControlKind};
 
+pub(crate) use compact::Compaction;
 pub use producers::ProducerView;
 pub(crate) use producers::Producers;
 use rewrite::Times;
@@ -221,20 +224,19 @@ impl PartitionLog {
     /// First offset and time-stamp of a record not older than `timestamp`, by batch where the
     /// records cannot be read (a test has put them there).
     pub(crate) fn offset_for_timestamp(&self, timestamp: i64) -> Option<(i64, i64)> {
-        let batch = self
-            .batches
-            .iter()
-            .find(|batch| !batch.is_control() && batch.header().max_timestamp >= timestamp)?;
-        let header = batch.header();
-        let whole = (header.base_offset, header.max_timestamp);
-        let Ok(records) = batch.clone().into_records() else {
-            return Some(whole);
-        };
-        let found = records
-            .records()
-            .find(|record| record.timestamp() >= timestamp)
-            .map(|record| (record.offset(), record.timestamp()));
-        Some(found.unwrap_or(whole))
+        let young = |batch: &&BatchView| batch.header().max_timestamp >= timestamp;
+        let data = self.batches.iter().filter(|batch| !batch.is_control());
+        data.filter(young).find_map(|batch| {
+            let header = batch.header();
+            let Ok(records) = batch.clone().into_records() else {
+                return Some((header.base_offset, header.max_timestamp));
+            };
+            // Compaction may have taken the young ones out, or all.
+            let found = records
+                .records()
+                .find(|record| record.timestamp() >= timestamp);
+            found.map(|record| (record.offset(), record.timestamp()))
+        })
     }
 
     /// What the partition remembers of its producers, by id.
@@ -246,53 +248,10 @@ impl PartitionLog {
         &mut self.producers
     }
 
-    /// Drops whole batches below `offset`; the log start offset becomes `offset`.
-    pub(crate) fn delete_until(&mut self, offset: i64) {
-        let offset = offset.clamp(self.log_start_offset, self.next_offset);
-        while self
-            .batches
-            .front()
-            .is_some_and(|batch| batch.last_offset() < offset)
-        {
-            self.drop_oldest();
-        }
-        self.log_start_offset = offset;
-        self.aborted.retain(|aborted| aborted.last_offset >= offset);
-    }
-
-    /// Drops the oldest batches beyond `bytes_max`, never below the last stable offset.
-    pub(crate) fn retain_bytes(&mut self, bytes_max: u64) {
-        if self.bytes <= bytes_max {
-            return;
-        }
-        let stable = self.last_stable_offset();
-        while self.bytes > bytes_max
-            && self.batches.len() > 1
-            && self
-                .batches
-                .front()
-                .is_some_and(|batch| batch.last_offset() < stable)
-        {
-            self.drop_oldest();
-            self.log_start_offset = self
-                .batches
-                .front()
-                .map_or(self.next_offset, |batch| batch.header().base_offset);
-        }
-        let start = self.log_start_offset;
-        self.aborted.retain(|aborted| aborted.last_offset >= start);
-    }
-
     /// The last stable offset once all replicas have everything.
     fn first_undecided_offset(&self) -> i64 {
         let open = self.producers.first_open_offset();
         open.unwrap_or(self.next_offset)
-    }
-
-    fn drop_oldest(&mut self) {
-        if let Some(batch) = self.batches.pop_front() {
-            self.bytes -= batch.bytes().len() as u64;
-        }
     }
 
     fn store(&mut self, bytes: Bytes) {

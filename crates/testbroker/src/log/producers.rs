@@ -2,10 +2,12 @@
 //! and `ProducerAppendInfo`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use milena_wire::ErrorCode;
 use milena_wire::record::BatchHeader;
 
+use super::compact::LastWrites;
 use super::{Marker, sequence};
 use crate::limits::PRODUCERS_PER_PARTITION_MAX;
 
@@ -61,6 +63,7 @@ struct BatchMeta {
     first_sequence: i32,
     last_sequence: i32,
     base_offset: i64,
+    last_offset: i64,
     timestamp: i64,
 }
 
@@ -212,6 +215,7 @@ impl Producers {
             first_sequence: header.base_sequence,
             last_sequence: sequence::add(header.base_sequence, header.last_offset_delta),
             base_offset,
+            last_offset: state.last_offset,
             timestamp: header.max_timestamp,
         });
         if transactional && state.transaction_start.is_none() {
@@ -354,6 +358,44 @@ impl Producers {
             .into_iter()
             .chain(self.first_open_offset())
             .min()
+    }
+
+    /// What each producer wrote last.
+    pub(super) fn last_writes(&self) -> LastWrites {
+        let mut writes = LastWrites::default();
+        for (producer_id, state) in &self.states {
+            match state.batches.back() {
+                Some(last) => {
+                    writes.data.insert(*producer_id, last.last_offset);
+                }
+                None => {
+                    writes.markers.insert(*producer_id, state.epoch);
+                }
+            }
+        }
+        writes
+    }
+
+    /// Forgets producers without a transaction whose last record is older than this, by the records'
+    /// time (`ProducerStateManager.isProducerExpired`).
+    pub(crate) fn expire(&mut self, now: i64, age_max: Duration) {
+        let age_max = i64::try_from(age_max.as_millis()).unwrap_or(i64::MAX);
+        self.states.retain(|_, state| {
+            let age = now.saturating_sub(state.last_timestamp);
+            state.transaction_start.is_some() || age < age_max
+        });
+    }
+
+    /// Forgets all producers without a transaction, or one.
+    pub(crate) fn lose(&mut self, producer_id: Option<i64>) -> usize {
+        let before = self.states.len();
+        self.verifications
+            .retain(|id, _| producer_id.is_some_and(|lost| lost != *id));
+        self.states.retain(|id, state| {
+            let lost = producer_id.is_none_or(|lost| lost == *id);
+            state.transaction_start.is_some() || !lost
+        });
+        before - self.states.len()
     }
 
     pub(crate) fn views(&self) -> impl Iterator<Item = ProducerView> {

@@ -77,6 +77,8 @@ impl PartitionLog {
                     let committed = matches!(control, ControlRecord::Commit { .. });
                     next_marker.insert(producer_id, committed);
                 }
+                // Compaction has emptied it.
+                _ if batch.header().record_count == 0 => {}
                 _ if !batch.is_transactional() => return Some(batch.next_offset()),
                 _ if next_marker.get(&producer_id) == Some(&true) => {
                     return Some(batch.next_offset());
