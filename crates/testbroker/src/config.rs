@@ -99,6 +99,13 @@ pub struct BrokerConfig {
     pub concurrent_retry_max: Duration,
     /// `transaction.max.timeout.ms`. Default 15 minutes.
     pub transaction_timeout_max: Duration,
+    /// How often coordinators look for open transactions whose time is over
+    /// (`transaction.abort.timed.out.transaction.cleanup.interval.ms`, 10 s in Kafka). Default
+    /// zero: they are aborted exactly when it is.
+    pub transaction_timeout_interval: Duration,
+    /// How long a transactional id without an open transaction is remembered
+    /// (`transactional.id.expiration.ms`). Default 7 days.
+    pub transactional_id_expiration: Duration,
     /// How long a coordinator answers COORDINATOR_LOAD_IN_PROGRESS after a move. Default 0.
     pub coordinator_load: Duration,
     /// How long the first rebalance of a classic group waits for more members
@@ -221,6 +228,8 @@ impl Default for BrokerConfig {
             concurrent_retry: Duration::from_millis(20),
             concurrent_retry_max: Duration::from_millis(100),
             transaction_timeout_max: Duration::from_secs(15 * 60),
+            transaction_timeout_interval: Duration::ZERO,
+            transactional_id_expiration: Duration::from_secs(7 * 24 * 60 * 60),
             coordinator_load: Duration::ZERO,
             group_initial_rebalance_delay: Duration::ZERO,
             group_min_session_timeout: Duration::from_secs(6),

@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Request(u64),
     /// The markers of this transactional id are written.
     Markers(Arc<str>),
+    /// A coordinator has loaded what it took over.
+    Loaded,
     /// The open transaction of this transactional id has had its time.
     TransactionTimeout(Arc<str>),
     /// A deadline of this group: a session, a rebalance, a wait for members.

@@ -161,10 +161,11 @@ fn decide(cluster: &mut Cluster, context: &Context<'_>, asked: &Asked<'_, '_>) -
 }
 
 fn verify(
-    cluster: &Cluster,
+    cluster: &mut Cluster,
     asked: &Asked<'_, '_>,
     participants: BTreeSet<Participant>,
 ) -> Decided {
+    cluster.forget_if_expired(asked.id);
     let Some(transaction) = cluster.transactions.by_id.get(asked.id) else {
         return Decided::All(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
     };

@@ -20,6 +20,8 @@ pub(crate) fn handle(
         let response = FindCoordinatorResponse {
             throttle_time_ms: context.throttle_time_ms,
             error_code: found.err().unwrap_or_default(),
+            // What Kafka says where nothing is wrong.
+            error_message: found.is_ok().then_some("NONE"),
             node_id: found.map_or(-1, |node| node.id),
             host: found.map_or("", |node| &node.host),
             port: found.map_or(-1, |node| i32::from(node.port)),
@@ -56,7 +58,9 @@ fn find<'a>(
     let kind = match key_type {
         0 => CoordinatorKind::Group,
         1 => CoordinatorKind::Transaction,
-        _ => return Err(ErrorCode::INVALID_REQUEST),
+        2 => return Err(ErrorCode::INVALID_REQUEST),
+        // Kafka stumbles over a number that is no kind at all.
+        _ => return Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     };
     let node = cluster.node(cluster.coordinators.node(kind, key));
     node.filter(|node| node.up)

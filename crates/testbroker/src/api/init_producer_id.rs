@@ -49,7 +49,7 @@ fn init(
     };
     let Some(id) = request.transactional_id else {
         // Whatever it had: an idempotent producer gets a new id (it raises epochs by itself).
-        let producer_id = cluster.transactions.allocate_producer_id();
+        let producer_id = cluster.transactions.allocate_producer_id(context.node);
         return Ok(Identity {
             producer_id,
             epoch: 0,
@@ -58,7 +58,11 @@ fn init(
     if id.is_empty() {
         return Err(ErrorCode::INVALID_REQUEST);
     }
-    cluster.check_coordinator(context.node, CoordinatorKind::Transaction, id)?;
     let timeout = millis(request.transaction_timeout_ms);
+    // Before it is asked whose id it is.
+    if timeout.is_zero() || timeout > cluster.config.transaction_timeout_max {
+        return Err(ErrorCode::INVALID_TRANSACTION_TIMEOUT);
+    }
+    cluster.check_coordinator(context.node, CoordinatorKind::Transaction, id)?;
     cluster.init_transactional(id, InitRequest { expected, timeout })
 }

@@ -10,6 +10,8 @@ mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_groups;
+mod describe_producers;
+mod describe_transactions;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
@@ -19,6 +21,7 @@ mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -33,6 +36,7 @@ mod touched;
 mod txn_offset_commit;
 mod update_features;
 mod versions;
+mod write_txn_markers;
 
 use bytes::Bytes;
 use milena_wire::{
@@ -130,6 +134,7 @@ apis! {
     ADD_PARTITIONS_TO_TXN, add_partitions_to_txn, wire::AddPartitionsToTxnRequest<'_>;
     ADD_OFFSETS_TO_TXN, add_offsets_to_txn, wire::AddOffsetsToTxnRequest<'_>;
     END_TXN, end_txn, wire::EndTxnRequest<'_>;
+    WRITE_TXN_MARKERS, write_txn_markers, wire::WriteTxnMarkersRequest<'_>;
     TXN_OFFSET_COMMIT, txn_offset_commit, wire::TxnOffsetCommitRequest<'_>;
     UPDATE_FEATURES, update_features, wire::UpdateFeaturesRequest<'_>;
     SASL_AUTHENTICATE, sasl_authenticate, wire::SaslAuthenticateRequest<'_>;
@@ -137,6 +142,9 @@ apis! {
     CONSUMER_GROUP_DESCRIBE, consumer_group_describe, wire::ConsumerGroupDescribeRequest<'_>;
     DELETE_GROUPS, delete_groups, wire::DeleteGroupsRequest<'_>;
     OFFSET_DELETE, offset_delete, wire::OffsetDeleteRequest<'_>;
+    DESCRIBE_PRODUCERS, describe_producers, wire::DescribeProducersRequest<'_>;
+    DESCRIBE_TRANSACTIONS, describe_transactions, wire::DescribeTransactionsRequest<'_>;
+    LIST_TRANSACTIONS, list_transactions, wire::ListTransactionsRequest<'_>;
 }
 
 /// A request's body.

@@ -1,7 +1,7 @@
 //! What a request is about, for the fault rules that name partitions, groups or transactional ids.
 
 use milena_wire::messages as wire;
-use milena_wire::{ApiKey, Decode, Reader, Uuid};
+use milena_wire::{ApiKey, Decode, Numbers, Reader, Uuid};
 
 use crate::cluster::Cluster;
 use crate::faults::Touched;
@@ -177,7 +177,49 @@ fn touched_coordinator(cluster: &Cluster, name: RequestName, reader: &mut Reader
         }
         ApiKey::OFFSET_FETCH => wire::OffsetFetchRequest::decode(reader, version)
             .map(|request| offset_fetch(cluster, &request)),
+        ApiKey::WRITE_TXN_MARKERS | ApiKey::DESCRIBE_PRODUCERS | ApiKey::DESCRIBE_TRANSACTIONS => {
+            return touched_by_tools(name, reader);
+        }
         _ => return Touched::default(),
+    }
+    .unwrap_or_default()
+}
+
+/// What the tools for transactions are about.
+fn touched_by_tools(name: RequestName, reader: &mut Reader<'_>) -> Touched {
+    let version = name.version;
+    let of = |name: &str, indexes: &Numbers<'_, i32>| -> Vec<(String, i32)> {
+        indexes
+            .iter()
+            .map(|index| (name.to_owned(), index))
+            .collect()
+    };
+    match name.api {
+        ApiKey::WRITE_TXN_MARKERS => {
+            wire::WriteTxnMarkersRequest::decode(reader, version).map(|request| {
+                let markers = request.markers.iter();
+                let topics = markers.flat_map(|marker| &marker.topics);
+                Touched::partitions(
+                    topics.flat_map(|topic| of(topic.name, &topic.partition_indexes)),
+                )
+            })
+        }
+        ApiKey::DESCRIBE_PRODUCERS => {
+            wire::DescribeProducersRequest::decode(reader, version).map(|request| {
+                let topics = request.topics.iter();
+                Touched::partitions(
+                    topics.flat_map(|topic| of(topic.name, &topic.partition_indexes)),
+                )
+            })
+        }
+        _ => wire::DescribeTransactionsRequest::decode(reader, version).map(|request| Touched {
+            transactional_ids: request
+                .transactional_ids
+                .iter()
+                .map(|id| (*id).to_owned())
+                .collect(),
+            ..Touched::default()
+        }),
     }
     .unwrap_or_default()
 }

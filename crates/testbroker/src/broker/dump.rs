@@ -40,7 +40,7 @@ impl Broker {
             }
         }
         for (id, transaction) in &self.cluster.transactions.by_id {
-            writeln!(f, "transactional id {id}: {:?}", transaction.view())?;
+            writeln!(f, "transactional id {id}: {}", transaction.view())?;
         }
         for (id, group) in self.cluster.groups.iter() {
             write!(f, "{}", group.view(id))?;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use milena_wire::ErrorCode;
 
 use super::Cluster;
+use crate::timers::Timer;
 
 /// What a coordinator coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,12 +151,47 @@ impl Cluster {
         node: i32,
         load: Duration,
     ) {
-        let loaded = self.now().map(|now| now + load);
+        let loaded = self.loaded_after(load);
         self.coordinators.move_to(kind, id, node, loaded);
-        if kind == CoordinatorKind::Group {
-            self.reload_groups(&[id.into()], loaded);
+        match kind {
+            CoordinatorKind::Group => self.reload_groups(&[id.into()], loaded),
+            CoordinatorKind::Transaction => self.load_transactions(&[id.into()]),
         }
         self.write_due_markers();
+    }
+
+    /// What `from` coordinates goes to `to`, which has to load it; -1 is nobody.
+    pub(crate) fn move_coordinators(&mut self, from: i32, to: i32) {
+        let kind = CoordinatorKind::Transaction;
+        let here = |id: &&Arc<str>| self.coordinators.node(kind, id) == from;
+        let ids = self.transactions.by_id.keys();
+        let moved: Vec<Arc<str>> = ids.filter(here).cloned().collect();
+        let loaded = self.loaded_after(self.config.coordinator_load);
+        self.coordinators.replace(from, to, loaded);
+        self.load_transactions(&moved);
+    }
+
+    /// When loading is over; prepared transactions are completed then.
+    fn loaded_after(&mut self, load: Duration) -> Option<Instant> {
+        let loaded = self.now()? + load;
+        if !load.is_zero() {
+            self.timers.set(loaded, Timer::Loaded);
+        }
+        Some(loaded)
+    }
+
+    /// Whether `node` is loading something it coordinates.
+    pub(crate) fn is_loading(&self, node: i32) -> bool {
+        let seats = &self.coordinators;
+        let transactions = seats
+            .moved
+            .iter()
+            .filter(|((kind, _), _)| *kind == CoordinatorKind::Transaction);
+        let mut all = seats.slots.iter().chain(transactions.map(|(_, seat)| seat));
+        all.any(|seat| {
+            let loading = self.now().zip(seat.loaded);
+            seat.node == node && loading.is_some_and(|(now, loaded)| now < loaded)
+        })
     }
 }
 

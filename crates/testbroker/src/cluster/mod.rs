@@ -3,6 +3,7 @@
 mod cleaning;
 mod coordinators;
 pub(crate) mod fetch_sessions;
+mod markers;
 mod replicas;
 mod topic_config;
 mod topics;
@@ -54,7 +55,6 @@ pub(crate) struct Cluster {
     /// Requests that wait for something that has just happened.
     pub(crate) woken: BTreeSet<u64>,
     pub(crate) features: Features,
-    pub(crate) markers_paused: bool,
     /// First `now` seen: where the wall clock starts.
     started: Option<Instant>,
     /// Last `now` seen, for commands that carry none.
@@ -109,7 +109,7 @@ impl Cluster {
             topics: Topics::new(config.seed),
             nodes,
             coordinators: Coordinators::new(config.nodes),
-            transactions: Transactions::new(),
+            transactions: Transactions::default(),
             groups: Groups::new(config.seed),
             sasl: Sasl::new(&config),
             scram: ScramUsers::of_config(&config),
@@ -121,7 +121,6 @@ impl Cluster {
             pending_deletions: BTreeMap::new(),
             woken: BTreeSet::new(),
             features: Features::new(config.emulate, config.transaction_version),
-            markers_paused: false,
             started: None,
             now: None,
             config,
@@ -198,6 +197,11 @@ impl Cluster {
             .retain(|_, pending| up || pending.node != id);
         self.pending_deletions
             .retain(|_, pending| up || pending.node != id);
+        if started {
+            self.transactions.forget_block(id);
+            // What it coordinated and nobody took over, it has to load again.
+            self.move_coordinators(id, id);
+        }
         let stopped = (!up).then_some(id);
         let groups = self.groups_of(stopped.unwrap_or(-1));
         self.replicas_after(stopped);
@@ -224,7 +228,6 @@ impl Cluster {
     fn move_coordinators_from(&mut self, stopped: Option<i32>) {
         let from = stopped.unwrap_or(-1);
         let successor = self.successor(from).unwrap_or(-1);
-        let loaded = self.now.map(|now| now + self.config.coordinator_load);
-        self.coordinators.replace(from, successor, loaded);
+        self.move_coordinators(from, successor);
     }
 }

@@ -1,20 +1,26 @@
-//! The transaction coordinator's work on the cluster: adding partitions, ending, markers, time-outs.
+//! The transaction coordinator's work on the cluster: adding partitions, ending, time-outs, expiry,
+//! and what a new coordinator loads.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milena_wire::ErrorCode;
 
 use super::{Cluster, CoordinatorKind, OFFSETS_TOPIC};
 use crate::config::Emulate;
+use crate::features::TRANSACTION_VERSION;
 use crate::group::offsets_partition;
 use crate::limits::TRANSACTIONAL_IDS_MAX;
-use crate::log::Marker;
 use crate::timers::Timer;
 use crate::transaction::{
-    EndAnswer, EndRequest, Identity, InitAnswer, InitRequest, Participant, Transaction,
+    Added, EndAnswer, EndRequest, Identity, InitAnswer, InitRequest, Participant, Transaction,
+    TransactionState,
 };
+
+/// When the coordinator looks again after a time-out it could not act on
+/// (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What a write does with a partition its transaction may not contain yet; follows from the
 /// version of the request (`AddPartitionsToTxnManager.TransactionSupportedOperation`).
@@ -62,26 +68,23 @@ impl Cluster {
         id: &str,
         request: InitRequest,
     ) -> Result<Identity, ErrorCode> {
-        if request.timeout.is_zero() || request.timeout > self.config.transaction_timeout_max {
-            return Err(ErrorCode::INVALID_TRANSACTION_TIMEOUT);
-        }
+        self.forget_if_expired(id);
         if !self.transactions.by_id.contains_key(id) {
-            if self.transactions.by_id.len() >= TRANSACTIONAL_IDS_MAX {
-                return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
-            }
-            let producer_id = self.transactions.allocate_producer_id();
-            let created = Transaction::new(producer_id, request.timeout);
+            self.make_room_for_an_id()?;
+            let node = self.coordinators.node(CoordinatorKind::Transaction, id);
+            let producer_id = self.transactions.allocate_producer_id(node);
+            let created = Transaction::new(producer_id, request.timeout, self.wall_clock());
             self.transactions.by_id.insert(id.into(), created);
         }
-        let answer = self
-            .transactions
-            .with_fresh_id(id, |transaction, fresh_id| {
-                transaction.init(request, fresh_id)
-            })?;
-        match answer? {
+        let now = self.wall_clock();
+        let answer = self.transition(id, |transaction, fresh_id| {
+            let answer = transaction.init(request, now, fresh_id)?;
+            Ok((answer, matches!(answer, InitAnswer::Identity(_))))
+        })?;
+        match answer {
             InitAnswer::Identity(identity) => Ok(identity),
             InitAnswer::FenceAndAbort => {
-                self.fence_and_abort(id);
+                self.fence_and_abort(id)?;
                 Err(ErrorCode::CONCURRENT_TRANSACTIONS)
             }
         }
@@ -94,25 +97,15 @@ impl Cluster {
         partitions: impl IntoIterator<Item = Participant>,
     ) -> Result<(), ErrorCode> {
         let pending_first = self.config.emulate == Emulate::V4_3;
-        let Some((id, _)) = self.transactions.by_id.get_key_value(id) else {
-            return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
-        };
-        let id = id.clone();
-        let transaction = self.transactions.by_id.get_mut(&id).expect("just found");
-        let opened = transaction.add(identity, partitions, pending_first)?;
-        if opened {
-            let deadline = self
-                .now()
-                .map(|now| now + self.transactions.by_id[&id].timeout);
-            let timer = deadline.map(|deadline| {
-                self.timers
-                    .set(deadline, Timer::TransactionTimeout(id.clone()))
-            });
-            self.transactions
-                .by_id
-                .get_mut(&id)
-                .expect("just found")
-                .timeout_timer = timer;
+        let partitions: BTreeSet<Participant> = partitions.into_iter().collect();
+        self.forget_if_expired(id);
+        let now = self.wall_clock();
+        let added = self.transition(id, |transaction, _| {
+            let added = transaction.add(identity, &partitions, pending_first, now)?;
+            Ok((added, added != Added::Known))
+        })?;
+        if added == Added::Opened {
+            self.start_timeout(id);
         }
         Ok(())
     }
@@ -138,9 +131,10 @@ impl Cluster {
             }
         };
         if mode == JoinMode::Add {
-            let joined = self.add_to_transaction(id, identity, partitions.iter().cloned());
+            let joined = self.add_to_transaction(id, identity, partitions);
             return joined.map(|()| Vec::new()).map_err(for_writers);
         }
+        self.forget_if_expired(id);
         let Some(transaction) = self.transactions.by_id.get(id) else {
             return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
         };
@@ -162,17 +156,17 @@ impl Cluster {
         request: EndRequest,
         raises_epoch: bool,
     ) -> Result<Identity, ErrorCode> {
-        let answer = self
-            .transactions
-            .with_fresh_id(id, |transaction, fresh_id| {
-                let answer = if raises_epoch {
-                    transaction.end_raising_epoch(request, fresh_id)
-                } else {
-                    transaction.end_keeping_epoch(request)
-                };
-                answer.map(|answer| (answer, transaction.identity_after_completion()))
-            })?;
-        let (answer, identity) = answer?;
+        self.forget_if_expired(id);
+        let now = self.wall_clock();
+        let (answer, identity) = self.transition(id, |transaction, fresh_id| {
+            let answer = if raises_epoch {
+                transaction.end_raising_epoch(request, now, fresh_id)
+            } else {
+                transaction.end_keeping_epoch(request, now)
+            }?;
+            let identity = transaction.identity_after_completion();
+            Ok(((answer, identity), answer == EndAnswer::Prepared))
+        })?;
         if answer == EndAnswer::Prepared {
             self.prepared(id);
         }
@@ -181,145 +175,183 @@ impl Cluster {
 
     /// The open transaction's time is over.
     pub(crate) fn time_out_transaction(&mut self, id: &str) {
-        let open = self
-            .transactions
-            .by_id
-            .get(id)
-            .is_some_and(|found| found.state == crate::TransactionState::Ongoing);
-        if open {
-            self.fence_and_abort(id);
+        let Some(transaction) = self.transactions.by_id.get_mut(id) else {
+            return;
+        };
+        transaction.timeout_timer = None;
+        let open = transaction.state == TransactionState::Ongoing;
+        // Without a coordinator nobody looks; the next one does.
+        let reachable = self.check_coordinator_reachable(CoordinatorKind::Transaction, id);
+        if !open || reachable.is_err() {
+            return;
+        }
+        if self.fence_and_abort(id).is_err()
+            && let Some(now) = self.now()
+        {
+            self.set_timeout(id, now + LOOK_AGAIN);
         }
     }
 
-    fn fence_and_abort(&mut self, id: &str) {
-        let epoch_bump = self.raises_epochs();
-        let fenced = self
-            .transactions
-            .with_fresh_id(id, |transaction, fresh_id| {
-                transaction.fence_and_abort(epoch_bump, fresh_id);
-            });
-        if fenced.is_ok() {
-            self.prepared(id);
+    /// Aborts what timed out while its coordinator was away.
+    pub(super) fn time_out_overdue(&mut self) {
+        let Some(now) = self.now() else {
+            return;
+        };
+        let overdue = |(id, found): (&Arc<str>, &Transaction)| {
+            let late = found.deadline.is_some_and(|deadline| deadline <= now);
+            let unwatched = found.timeout_timer.is_none();
+            (found.state == TransactionState::Ongoing && late && unwatched).then(|| id.clone())
+        };
+        let overdue: Vec<_> = self.transactions.by_id.iter().filter_map(overdue).collect();
+        for id in overdue {
+            self.time_out_transaction(&id);
         }
     }
 
-    /// The decision is taken: the markers follow after `marker_delay`.
-    fn prepared(&mut self, id: &str) {
+    /// A coordinator that has just taken over reads these ids from its log.
+    pub(super) fn load_transactions(&mut self, ids: &[Arc<str>]) {
+        for id in ids {
+            let Some(transaction) = self.transactions.by_id.get_mut(id) else {
+                continue;
+            };
+            if transaction.epoch < 0 {
+                // Made for an InitProducerId whose write failed: not in the log.
+                self.transactions.by_id.remove(id);
+            } else {
+                transaction.reload();
+            }
+        }
+    }
+
+    /// Forgets an id that nobody has used for so long
+    /// (`TransactionStateManager.removeExpiredTransactionalIds`).
+    pub(crate) fn forget_if_expired(&mut self, id: &str) {
+        let found = self.transactions.by_id.get(id);
+        if found.is_some_and(|transaction| self.is_expired(transaction)) {
+            self.forget_transactional_id(id);
+        }
+    }
+
+    /// False if there was none.
+    pub(crate) fn forget_transactional_id(&mut self, id: &str) -> bool {
         self.stop_timeout(id);
-        let delay = self.config.marker_delay;
-        match self.now() {
-            Some(now) if !delay.is_zero() => {
-                self.timers.set(now + delay, Timer::Markers(id.into()));
-            }
-            _ => self.write_markers(id),
+        self.transactions.by_id.remove(id).is_some()
+    }
+
+    pub(crate) fn forget_expired_ids(&mut self) {
+        let expired =
+            |(id, found): (&Arc<str>, &Transaction)| self.is_expired(found).then(|| id.clone());
+        let by_id = &self.transactions.by_id;
+        let expired: Vec<_> = by_id.iter().filter_map(expired).collect();
+        for id in expired {
+            self.transactions.by_id.remove(&id);
         }
     }
 
-    fn stop_timeout(&mut self, id: &str) {
+    pub(crate) fn is_expired(&self, transaction: &Transaction) -> bool {
+        let age = self.wall_clock() - transaction.updated_at;
+        let kept = self.config.transactional_id_expiration.as_millis();
+        transaction.state.may_expire()
+            && i128::from(age) >= i128::try_from(kept).unwrap_or(i128::MAX)
+    }
+
+    /// The finalized `transaction.version`.
+    pub(super) fn transaction_version(&self) -> i16 {
+        self.features.level(TRANSACTION_VERSION)
+    }
+
+    fn make_room_for_an_id(&mut self) -> Result<(), ErrorCode> {
+        if self.transactions.by_id.len() < TRANSACTIONAL_IDS_MAX {
+            return Ok(());
+        }
+        self.forget_expired_ids();
+        if self.transactions.by_id.len() < TRANSACTIONAL_IDS_MAX {
+            Ok(())
+        } else {
+            Err(ErrorCode::COORDINATOR_NOT_AVAILABLE)
+        }
+    }
+
+    /// Takes a transactional id to its next state and logs that. `change` also says whether there
+    /// is something to log; if that is to fail, nothing has happened.
+    fn transition<T>(
+        &mut self,
+        id: &str,
+        change: impl FnOnce(&mut Transaction, &mut dyn FnMut() -> i64) -> Result<(T, bool), ErrorCode>,
+    ) -> Result<T, ErrorCode> {
+        let level = self.transaction_version();
+        let node = self.coordinators.node(CoordinatorKind::Transaction, id);
+        let transactions = &mut self.transactions;
+        let before = match transactions.fails_append(id) {
+            true => transactions.by_id.get(id).cloned(),
+            false => None,
+        };
+        let (result, logged) = transactions.with_fresh_id(id, node, change)??;
+        if !logged {
+            return Ok(result);
+        }
+        if let Some(before) = before
+            && let Some(error) = transactions.take_append_failure(id)
+        {
+            transactions.by_id.insert(id.into(), before);
+            return Err(error);
+        }
+        if let Some(transaction) = transactions.by_id.get_mut(id) {
+            transaction.logged_under = level;
+        }
+        Ok(result)
+    }
+
+    fn fence_and_abort(&mut self, id: &str) -> Result<(), ErrorCode> {
+        let epoch_bump = self.raises_epochs();
+        let now = self.wall_clock();
+        let fenced = self.transition(id, |transaction, fresh_id| {
+            transaction.fence_and_abort(epoch_bump, now, fresh_id);
+            Ok(((), true))
+        });
         let transaction = self.transactions.by_id.get_mut(id);
-        if let Some(timer) = transaction.and_then(|found| found.timeout_timer.take()) {
+        if let (Err(_), false, Some(transaction)) = (fenced, epoch_bump, transaction) {
+            transaction.keep_failed_fence();
+        }
+        fenced?;
+        self.prepared(id);
+        Ok(())
+    }
+
+    fn start_timeout(&mut self, id: &str) {
+        let (Some(now), Some(transaction)) = (self.now(), self.transactions.by_id.get(id)) else {
+            return;
+        };
+        let over = now + transaction.timeout;
+        self.set_timeout(id, self.next_look(over));
+    }
+
+    /// When a coordinator finds that something is over since `over`.
+    fn next_look(&self, over: Instant) -> Instant {
+        let interval = self.config.transaction_timeout_interval;
+        let Some(started) = self.started.filter(|_| !interval.is_zero()) else {
+            return over;
+        };
+        let elapsed = over.saturating_duration_since(started).as_nanos();
+        let looks = u32::try_from(elapsed / interval.as_nanos()).unwrap_or(u32::MAX - 1);
+        started + interval.saturating_mul(looks + 1)
+    }
+
+    fn set_timeout(&mut self, id: &str, at: Instant) {
+        if let Some(transaction) = self.transactions.by_id.get_mut(id) {
+            let timer = Timer::TransactionTimeout(id.into());
+            transaction.deadline = Some(at);
+            transaction.timeout_timer = Some(self.timers.set(at, timer));
+        }
+    }
+
+    pub(super) fn stop_timeout(&mut self, id: &str) {
+        let Some(transaction) = self.transactions.by_id.get_mut(id) else {
+            return;
+        };
+        transaction.deadline = None;
+        if let Some(timer) = transaction.timeout_timer.take() {
             self.timers.cancel(timer);
-        }
-    }
-
-    /// Writes the markers of a prepared transaction wherever there is a leader, and completes it if
-    /// none is missing. What is missing is written when a node or a leader comes back.
-    pub(crate) fn write_markers(&mut self, id: &str) {
-        let Some(transaction) = self.transactions.by_id.get(id) else {
-            return;
-        };
-        let kind = CoordinatorKind::Transaction;
-        let reachable = self.check_coordinator_reachable(kind, id);
-        let waits = self.markers_paused || reachable == Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
-        if !transaction.state.is_prepared() || waits {
-            return;
-        }
-        let marker = Marker {
-            producer_id: transaction.producer_id,
-            epoch: transaction.epoch,
-            coordinator_epoch: self.coordinators.epoch(kind, id),
-            leader_epoch: 0,
-            committed: transaction.state == crate::TransactionState::PrepareCommit,
-            epoch_bump: transaction.epoch_bump,
-            timestamp: self.wall_clock(),
-        };
-        for participant in transaction.partitions.clone() {
-            if self.write_marker(&participant, marker) {
-                let transaction = self.transactions.by_id.get_mut(id).expect("just found");
-                transaction.partitions.remove(&participant);
-            }
-        }
-        let transaction = self.transactions.by_id.get_mut(id).expect("just found");
-        if transaction.partitions.is_empty() {
-            transaction.complete();
-        }
-    }
-
-    /// Markers that could not be written, or were held back, and may be written now.
-    pub(crate) fn write_due_markers(&mut self) {
-        let prepared = |(id, transaction): (&Arc<str>, &Transaction)| {
-            transaction.state.is_prepared().then(|| id.clone())
-        };
-        let prepared: Vec<_> = self
-            .transactions
-            .by_id
-            .iter()
-            .filter_map(prepared)
-            .collect();
-        for id in prepared {
-            if !self.timers.has_markers(&id) {
-                self.write_markers(&id);
-            }
-        }
-    }
-
-    /// True if the marker is written or never will have to be (the topic is gone, or a newer
-    /// marker is there already).
-    fn write_marker(&mut self, (topic, index): &Participant, marker: Marker) -> bool {
-        if **topic == *OFFSETS_TOPIC {
-            self.end_offsets(*index, &marker);
-            return true;
-        }
-        let Some(leader) = self
-            .topics
-            .partition(topic, *index)
-            .map(|found| found.leader)
-        else {
-            return true;
-        };
-        if !self.is_up(leader) {
-            return false;
-        }
-        let partition = self
-            .topics
-            .partition_mut(topic, *index)
-            .expect("just found");
-        let marker = Marker {
-            leader_epoch: partition.leader_epoch,
-            ..marker
-        };
-        let before = partition.log.bytes();
-        // An error means that the partition has seen a newer epoch: Kafka's coordinator gives up on
-        // such a marker as well.
-        let _ = partition.log.append_marker(&marker);
-        let after = partition.log.bytes();
-        self.topics.log_bytes += after - before;
-        self.wake(topic, *index);
-        true
-    }
-
-    fn end_offsets(&mut self, partition: i32, marker: &Marker) {
-        let producers = self.groups.producers_mut(partition);
-        let checked = producers.check_marker(
-            marker.producer_id,
-            marker.epoch,
-            marker.coordinator_epoch,
-            marker.epoch_bump,
-        );
-        if checked.is_ok() {
-            producers.marked(marker.producer_id, marker.epoch, marker.coordinator_epoch);
-            self.groups
-                .end_transaction(partition, marker.producer_id, marker.committed);
         }
     }
 }

@@ -81,6 +81,7 @@ impl Broker {
                     self.go_on(id);
                 }
                 Timer::Markers(id) => self.cluster.write_markers(&id),
+                Timer::Loaded => self.cluster.write_due_markers(),
                 Timer::TransactionTimeout(id) => self.cluster.time_out_transaction(&id),
                 Timer::Group(id) => self.cluster.handle_group_timeout(&id),
                 Timer::GroupCheck => self.cluster.check_groups(),

@@ -35,6 +35,7 @@ impl Transaction {
     pub(crate) fn end_keeping_epoch(
         &mut self,
         request: EndRequest,
+        now: i64,
     ) -> Result<EndAnswer, ErrorCode> {
         self.check_identity(request.identity)?;
         if self.state.is_prepared() {
@@ -46,7 +47,7 @@ impl Transaction {
             (TransactionState::CompleteAbort, false) => Verdict::Repeat,
             _ => Verdict::Refuse(ErrorCode::INVALID_TXN_STATE),
         };
-        self.conclude(verdict, request.committed, |_| {})
+        self.conclude(verdict, request.committed, now, |_| {})
     }
 
     /// EndTxn v5 (KIP-890): each end raises the epoch, so a retry is known by the epoch before.
@@ -54,6 +55,7 @@ impl Transaction {
     pub(crate) fn end_raising_epoch(
         &mut self,
         request: EndRequest,
+        now: i64,
         fresh_id: impl FnOnce() -> i64,
     ) -> Result<EndAnswer, ErrorCode> {
         // Before the identity: with the epochs used up, the client may already use the new producer
@@ -62,23 +64,30 @@ impl Transaction {
             return Err(ErrorCode::CONCURRENT_TRANSACTIONS);
         }
         let verdict = self.verdict_raising_epoch(request);
-        self.conclude(verdict, request.committed, |transaction| {
+        self.conclude(verdict, request.committed, now, |transaction| {
             transaction.raise_epoch_for_end(fresh_id);
         })
     }
 
     /// The broker aborts an open transaction: its time is over, or a new instance arrived. The
     /// epoch is raised, so the present owner is fenced.
-    pub(crate) fn fence_and_abort(&mut self, epoch_bump: bool, fresh_id: impl FnOnce() -> i64) {
+    pub(crate) fn fence_and_abort(
+        &mut self,
+        epoch_bump: bool,
+        now: i64,
+        fresh_id: impl FnOnce() -> i64,
+    ) {
         if epoch_bump {
             self.raise_epoch_for_end(fresh_id);
         } else {
-            self.epoch = self.epoch.saturating_add(1);
+            if self.unlogged_fence.is_none() {
+                self.epoch = self.epoch.saturating_add(1);
+            }
             // The fenced owner must not take a later bump for its own.
             self.last_epoch = -1;
             self.epoch_bump = false;
         }
-        self.prepare(false);
+        self.prepare(false, now);
     }
 
     fn verdict_raising_epoch(&self, request: EndRequest) -> Verdict {
@@ -106,13 +115,14 @@ impl Transaction {
         &mut self,
         verdict: Verdict,
         committed: bool,
+        now: i64,
         before: impl FnOnce(&mut Self),
     ) -> Result<EndAnswer, ErrorCode> {
         match verdict {
             Verdict::Prepare => {
                 self.epoch_bump = false;
                 before(self);
-                self.prepare(committed);
+                self.prepare(committed, now);
                 Ok(EndAnswer::Prepared)
             }
             Verdict::Repeat => Ok(EndAnswer::Repeated),
@@ -120,7 +130,13 @@ impl Transaction {
         }
     }
 
-    fn prepare(&mut self, committed: bool) {
+    fn prepare(&mut self, committed: bool, now: i64) {
+        if self.state != TransactionState::Ongoing {
+            // An abort of nothing: that there was no start is no start that could be logged.
+            self.started_at = now;
+        }
+        self.updated_at = now;
+        self.prepared_partitions.clone_from(&self.partitions);
         self.previous_producer_id = self.producer_id;
         self.state = if committed {
             TransactionState::PrepareCommit
@@ -149,7 +165,7 @@ mod tests {
     use TransactionState::{CompleteAbort, CompleteCommit, Empty, Ongoing, PrepareCommit};
 
     fn at(state: TransactionState) -> Transaction {
-        let mut transaction = Transaction::new(7, Duration::from_secs(60));
+        let mut transaction = Transaction::new(7, Duration::from_secs(60), 0);
         transaction.epoch = 5;
         transaction.last_epoch = 4;
         transaction.state = state;
@@ -187,7 +203,7 @@ mod tests {
             let requests = [end(4, false), end(5, false), end(4, true), end(5, true)];
             for (request, expected) in requests.into_iter().zip(expected) {
                 let mut transaction = at(state);
-                let answer = transaction.end_raising_epoch(request, || unreachable!());
+                let answer = transaction.end_raising_epoch(request, 0, || unreachable!());
                 assert_eq!(answer, expected, "{state} {request:?}");
                 let raised = if answer == OK { 6 } else { 5 };
                 assert_eq!(transaction.epoch, raised, "{state} {request:?}");
@@ -208,13 +224,13 @@ mod tests {
             for (committed, expected) in [false, true].into_iter().zip(expected) {
                 let mut transaction = at(state);
                 assert_eq!(
-                    transaction.end_keeping_epoch(end(5, committed)),
+                    transaction.end_keeping_epoch(end(5, committed), 0),
                     expected,
                     "{state}"
                 );
                 assert_eq!(transaction.epoch, 5);
-                assert_eq!(transaction.end_keeping_epoch(end(4, committed)), FENCED);
-                assert_eq!(transaction.end_keeping_epoch(end(6, committed)), FENCED);
+                assert_eq!(transaction.end_keeping_epoch(end(4, committed), 0), FENCED);
+                assert_eq!(transaction.end_keeping_epoch(end(6, committed), 0), FENCED);
             }
         }
     }
@@ -224,19 +240,19 @@ mod tests {
         let mut transaction = at(Ongoing);
         transaction.epoch = EPOCH_LAST;
         let commit = end(EPOCH_LAST, true);
-        assert_eq!(transaction.end_raising_epoch(commit, || 8), OK);
+        assert_eq!(transaction.end_raising_epoch(commit, 0, || 8), OK);
         assert_eq!(transaction.epoch, i16::MAX);
         let next = Identity {
             producer_id: 8,
             epoch: 0,
         };
         assert_eq!(transaction.identity_after_completion(), next);
-        transaction.complete();
+        transaction.complete(0);
         assert_eq!((transaction.producer_id, transaction.epoch), (8, 0));
-        assert_eq!(transaction.end_raising_epoch(commit, || 9), AGAIN);
+        assert_eq!(transaction.end_raising_epoch(commit, 0, || 9), AGAIN);
         let stranger = end(EPOCH_LAST - 1, true);
         assert_eq!(
-            transaction.end_raising_epoch(stranger, || 9),
+            transaction.end_raising_epoch(stranger, 0, || 9),
             Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
         );
     }
@@ -244,10 +260,10 @@ mod tests {
     #[test]
     fn fencing_remembers_the_fenced_epoch_under_tv2_only() {
         let mut transaction = at(Ongoing);
-        transaction.fence_and_abort(true, || 0);
+        transaction.fence_and_abort(true, 0, || 0);
         assert_eq!((transaction.epoch, transaction.last_epoch), (6, 5));
         let mut transaction = at(Ongoing);
-        transaction.fence_and_abort(false, || 0);
+        transaction.fence_and_abort(false, 0, || 0);
         assert_eq!((transaction.epoch, transaction.last_epoch), (6, -1));
     }
 }

@@ -29,6 +29,7 @@ impl Transaction {
     pub(crate) fn init(
         &mut self,
         request: InitRequest,
+        now: i64,
         fresh_id: impl FnOnce() -> i64,
     ) -> Result<InitAnswer, ErrorCode> {
         if self.state.is_prepared() {
@@ -59,6 +60,8 @@ impl Transaction {
         self.previous_producer_id = previous_producer_id;
         self.timeout = request.timeout;
         self.state = TransactionState::Empty;
+        self.started_at = -1;
+        self.updated_at = now;
         self.partitions.clear();
         Ok(InitAnswer::Identity(Identity {
             producer_id: self.producer_id,
@@ -97,7 +100,7 @@ mod tests {
     use super::*;
 
     fn at(epoch: i16, last_epoch: i16, state: TransactionState) -> Transaction {
-        let mut transaction = Transaction::new(7, Duration::from_secs(60));
+        let mut transaction = Transaction::new(7, Duration::from_secs(60), 0);
         transaction.epoch = epoch;
         transaction.last_epoch = last_epoch;
         transaction.state = state;
@@ -118,7 +121,7 @@ mod tests {
     #[test]
     fn a_new_instance_bumps_and_forgets_the_last_epoch() {
         let mut transaction = at(4, 3, TransactionState::CompleteCommit);
-        let answer = transaction.init(ask(None), || unreachable!());
+        let answer = transaction.init(ask(None), 0, || unreachable!());
         assert_eq!(answer, Ok(InitAnswer::Identity(identity(7, 5))));
         assert_eq!(transaction.last_epoch, -1);
         assert_eq!(transaction.state, TransactionState::Empty);
@@ -129,16 +132,16 @@ mod tests {
         let mut transaction = at(4, -1, TransactionState::Empty);
         let bump = ask(Some(identity(7, 4)));
         assert_eq!(
-            transaction.init(bump, || 0),
+            transaction.init(bump, 0, || 0),
             Ok(InitAnswer::Identity(identity(7, 5)))
         );
         assert_eq!(
-            transaction.init(bump, || 0),
+            transaction.init(bump, 0, || 0),
             Ok(InitAnswer::Identity(identity(7, 5)))
         );
-        transaction.init(ask(None), || 0).unwrap();
+        transaction.init(ask(None), 0, || 0).unwrap();
         assert_eq!(
-            transaction.init(bump, || 0),
+            transaction.init(bump, 0, || 0),
             Err(ErrorCode::PRODUCER_FENCED)
         );
     }
@@ -148,15 +151,15 @@ mod tests {
         let mut transaction = at(EPOCH_LAST, 3, TransactionState::Empty);
         let bump = ask(Some(identity(7, EPOCH_LAST)));
         assert_eq!(
-            transaction.init(bump, || 8),
+            transaction.init(bump, 0, || 8),
             Ok(InitAnswer::Identity(identity(8, 0)))
         );
         assert_eq!(
-            transaction.init(bump, || 9),
+            transaction.init(bump, 0, || 9),
             Ok(InitAnswer::Identity(identity(8, 0)))
         );
         assert_eq!(
-            transaction.init(ask(Some(identity(7, 5))), || 9),
+            transaction.init(ask(Some(identity(7, 5))), 0, || 9),
             Err(ErrorCode::PRODUCER_FENCED)
         );
     }
@@ -165,11 +168,11 @@ mod tests {
     fn an_open_transaction_is_fenced_and_a_prepared_one_waited_for() {
         let mut transaction = at(1, 0, TransactionState::Ongoing);
         assert_eq!(
-            transaction.init(ask(None), || 0),
+            transaction.init(ask(None), 0, || 0),
             Ok(InitAnswer::FenceAndAbort)
         );
         assert_eq!(
-            transaction.init(ask(Some(identity(6, 1))), || 0),
+            transaction.init(ask(Some(identity(6, 1))), 0, || 0),
             Err(ErrorCode::PRODUCER_FENCED)
         );
         for state in [
@@ -178,7 +181,7 @@ mod tests {
         ] {
             let mut transaction = at(1, 0, state);
             assert_eq!(
-                transaction.init(ask(None), || 0),
+                transaction.init(ask(None), 0, || 0),
                 Err(ErrorCode::CONCURRENT_TRANSACTIONS)
             );
         }

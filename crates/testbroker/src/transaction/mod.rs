@@ -15,16 +15,20 @@
 
 mod end;
 mod init;
+mod store;
+mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milena_wire::ErrorCode;
 
 pub(crate) use end::{EndAnswer, EndRequest};
 pub(crate) use init::{InitAnswer, InitRequest};
+pub(crate) use store::Transactions;
+pub use view::TransactionStateView;
 
 use crate::timers::TimerKey;
 
@@ -49,6 +53,10 @@ pub enum TransactionState {
     CompleteCommit,
     /// Aborted, every marker written.
     CompleteAbort,
+    /// Expired and about to be forgotten. Never seen: forgetting takes no time here.
+    Dead,
+    /// The epoch is being raised so that the owner is fenced, before the abort. Never seen.
+    PrepareEpochFence,
 }
 
 impl TransactionState {
@@ -56,29 +64,48 @@ impl TransactionState {
     pub fn is_prepared(self) -> bool {
         matches!(self, Self::PrepareCommit | Self::PrepareAbort)
     }
+
+    /// Whether an id in this state can expire.
+    pub(crate) fn may_expire(self) -> bool {
+        matches!(
+            self,
+            Self::Empty | Self::CompleteCommit | Self::CompleteAbort
+        )
+    }
+
+    /// As DescribeTransactions and ListTransactions call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::Ongoing => "Ongoing",
+            Self::PrepareCommit => "PrepareCommit",
+            Self::PrepareAbort => "PrepareAbort",
+            Self::CompleteCommit => "CompleteCommit",
+            Self::CompleteAbort => "CompleteAbort",
+            Self::Dead => "Dead",
+            Self::PrepareEpochFence => "PrepareEpochFence",
+        }
+    }
+
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let all = [
+            Self::Empty,
+            Self::Ongoing,
+            Self::PrepareCommit,
+            Self::PrepareAbort,
+            Self::CompleteCommit,
+            Self::CompleteAbort,
+            Self::Dead,
+            Self::PrepareEpochFence,
+        ];
+        all.into_iter().find(|state| state.name() == name)
+    }
 }
 
 impl fmt::Display for TransactionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
-}
-
-/// What a test may know of a transactional id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransactionStateView {
-    /// Its state.
-    pub state: TransactionState,
-    /// Its producer id.
-    pub producer_id: i64,
-    /// Its producer epoch, as the coordinator has it (in Prepare* already the next one under TV2).
-    pub producer_epoch: i16,
-    /// The epoch before, -1 if a new instance fenced it.
-    pub last_producer_epoch: i16,
-    /// Data partitions in the transaction.
-    pub partitions: Vec<(String, i32)>,
-    /// Whether offsets of some group are in the transaction.
-    pub has_offsets: bool,
 }
 
 /// One transactional id.
@@ -93,14 +120,40 @@ pub(crate) struct Transaction {
     pub(crate) next_producer_id: Option<i64>,
     pub(crate) timeout: Duration,
     pub(crate) state: TransactionState,
+    /// In Prepare* those whose marker is still to be written.
     pub(crate) partitions: BTreeSet<Participant>,
+    /// In Prepare* all partitions: what the next coordinator finds in the log.
+    prepared_partitions: BTreeSet<Participant>,
     /// Whether the client ended (or the broker aborted) this transaction under TV2.
     pub(crate) epoch_bump: bool,
+    /// Milliseconds since 1970, -1 if there was no transaction yet.
+    pub(crate) started_at: i64,
+    pub(crate) updated_at: i64,
+    /// When an open transaction has had its time.
+    pub(crate) deadline: Option<Instant>,
     pub(crate) timeout_timer: Option<TimerKey>,
+    /// A partition knows a newer epoch, so the markers are given up.
+    pub(crate) markers_refused: Option<ErrorCode>,
+    /// Epoch and last epoch as the log has them, if a fence raised them and could not be logged.
+    unlogged_fence: Option<(i16, i16)>,
+    /// The `transaction.version` of its last record: below 1 the record is an old one, which
+    /// knows nothing of the producer ids before and behind.
+    pub(crate) logged_under: i16,
+}
+
+/// What adding partitions came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// They were there already: nothing is logged.
+    Known,
+    /// They joined an open transaction.
+    Joined,
+    /// They opened one.
+    Opened,
 }
 
 impl Transaction {
-    pub(crate) fn new(producer_id: i64, timeout: Duration) -> Self {
+    pub(crate) fn new(producer_id: i64, timeout: Duration, now: i64) -> Self {
         Self {
             producer_id,
             previous_producer_id: -1,
@@ -110,8 +163,15 @@ impl Transaction {
             timeout,
             state: TransactionState::Empty,
             partitions: BTreeSet::new(),
+            prepared_partitions: BTreeSet::new(),
             epoch_bump: false,
+            started_at: -1,
+            updated_at: now,
+            deadline: None,
             timeout_timer: None,
+            markers_refused: None,
+            unlogged_fence: None,
+            logged_under: 0,
         }
     }
 
@@ -119,15 +179,25 @@ impl Transaction {
         self.epoch >= EPOCH_LAST
     }
 
+    /// What it is on the way to: Kafka has the transition to Complete* pending as long as the
+    /// markers are under way.
+    pub(crate) fn pending(&self) -> Option<TransactionState> {
+        match self.state {
+            TransactionState::PrepareCommit => Some(TransactionState::CompleteCommit),
+            TransactionState::PrepareAbort => Some(TransactionState::CompleteAbort),
+            _ => None,
+        }
+    }
+
     /// Adds partitions for a client that names `identity`. `checks_pending_first` is Kafka 4's
-    /// order; 3.9 looks at the identity before it answers CONCURRENT_TRANSACTIONS. True if this
-    /// opened the transaction.
+    /// order; 3.9 looks at the identity before it answers CONCURRENT_TRANSACTIONS.
     pub(crate) fn add(
         &mut self,
         identity: Identity,
-        partitions: impl IntoIterator<Item = Participant>,
+        partitions: &BTreeSet<Participant>,
         checks_pending_first: bool,
-    ) -> Result<bool, ErrorCode> {
+        now: i64,
+    ) -> Result<Added, ErrorCode> {
         if checks_pending_first && self.state.is_prepared() {
             return Err(ErrorCode::CONCURRENT_TRANSACTIONS);
         }
@@ -136,10 +206,17 @@ impl Transaction {
             return Err(ErrorCode::CONCURRENT_TRANSACTIONS);
         }
         let opened = self.state != TransactionState::Ongoing;
+        if !opened && partitions.is_subset(&self.partitions) {
+            return Ok(Added::Known);
+        }
+        if opened {
+            self.started_at = now;
+        }
         self.state = TransactionState::Ongoing;
         self.previous_producer_id = self.producer_id;
-        self.partitions.extend(partitions);
-        Ok(opened)
+        self.updated_at = now;
+        self.partitions.extend(partitions.iter().cloned());
+        Ok(if opened { Added::Opened } else { Added::Joined })
     }
 
     /// Whether `partition` is in the transaction of `identity` (AddPartitionsToTxn, verify only).
@@ -160,7 +237,9 @@ impl Transaction {
     }
 
     /// Every marker is written.
-    pub(crate) fn complete(&mut self) {
+    pub(crate) fn complete(&mut self, now: i64) {
+        self.unlogged_fence = None;
+        self.updated_at = now;
         self.state = match self.state {
             TransactionState::PrepareCommit => TransactionState::CompleteCommit,
             _ => TransactionState::CompleteAbort,
@@ -173,6 +252,35 @@ impl Transaction {
             self.epoch = 0;
         }
         self.partitions.clear();
+        self.prepared_partitions.clear();
+    }
+
+    /// Another coordinator, or the same after a restart, reads it from the log
+    /// (`TransactionLog.read`): the last epoch is not there, nor which markers are written.
+    pub(crate) fn reload(&mut self) {
+        if let Some((epoch, _)) = self.unlogged_fence.take() {
+            self.epoch = epoch;
+        }
+        self.last_epoch = -1;
+        if self.logged_under < 1 {
+            self.previous_producer_id = -1;
+            self.next_producer_id = None;
+            self.epoch_bump = false;
+        }
+        self.markers_refused = None;
+        if self.state.is_prepared() {
+            self.partitions.clone_from(&self.prepared_partitions);
+        }
+    }
+
+    /// A fence under TV1 could not be logged: the coordinator keeps the raised epoch in mind, and
+    /// does not raise it again for the next try.
+    pub(crate) fn keep_failed_fence(&mut self) {
+        if self.unlogged_fence.is_none() {
+            self.unlogged_fence = Some((self.epoch, self.last_epoch));
+            self.epoch = self.epoch.saturating_add(1);
+            self.last_epoch = -1;
+        }
     }
 
     /// The identity the client may use next, which EndTxn v5 answers while still in Prepare*.
@@ -189,6 +297,12 @@ impl Transaction {
         }
     }
 
+    /// Takes a partition out as if it had never been in; false if it was not.
+    pub(crate) fn leave_out(&mut self, participant: &Participant) -> bool {
+        self.prepared_partitions.remove(participant);
+        self.partitions.remove(participant)
+    }
+
     fn check_identity(&self, identity: Identity) -> Result<(), ErrorCode> {
         if self.producer_id != identity.producer_id {
             Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
@@ -196,26 +310,6 @@ impl Transaction {
             Err(ErrorCode::PRODUCER_FENCED)
         } else {
             Ok(())
-        }
-    }
-
-    pub(crate) fn view(&self) -> TransactionStateView {
-        let data = |(topic, _): &&Participant| **topic != *crate::cluster::OFFSETS_TOPIC;
-        TransactionStateView {
-            state: self.state,
-            producer_id: self.producer_id,
-            producer_epoch: self.epoch,
-            last_producer_epoch: self.last_epoch,
-            partitions: self
-                .partitions
-                .iter()
-                .filter(data)
-                .map(|(topic, partition)| (topic.to_string(), *partition))
-                .collect(),
-            has_offsets: self
-                .partitions
-                .iter()
-                .any(|participant| !data(&participant)),
         }
     }
 }
@@ -232,44 +326,4 @@ impl Identity {
         producer_id: -1,
         epoch: -1,
     };
-}
-
-/// All transactional ids, and the producer ids handed out.
-#[derive(Clone, Debug)]
-pub(crate) struct Transactions {
-    pub(crate) by_id: BTreeMap<Arc<str>, Transaction>,
-    next_producer_id: i64,
-}
-
-impl Transactions {
-    pub(crate) fn new() -> Self {
-        Self {
-            by_id: BTreeMap::new(),
-            next_producer_id: 1_000,
-        }
-    }
-
-    /// Runs `change` on a transactional id, with a source of one new producer id. An unknown id is
-    /// INVALID_PRODUCER_ID_MAPPING.
-    pub(crate) fn with_fresh_id<T>(
-        &mut self,
-        id: &str,
-        change: impl FnOnce(&mut Transaction, &mut dyn FnMut() -> i64) -> T,
-    ) -> Result<T, ErrorCode> {
-        let Some(transaction) = self.by_id.get_mut(id) else {
-            return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
-        };
-        let next = &mut self.next_producer_id;
-        let mut fresh_id = || {
-            *next += 1;
-            *next - 1
-        };
-        Ok(change(transaction, &mut fresh_id))
-    }
-
-    pub(crate) fn allocate_producer_id(&mut self) -> i64 {
-        let allocated = self.next_producer_id;
-        self.next_producer_id += 1;
-        allocated
-    }
 }

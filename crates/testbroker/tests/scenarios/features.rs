@@ -185,13 +185,16 @@ fn a_feature_is_set_while_the_cluster_runs_and_the_epoch_grows() {
     assert_eq!(cluster.broker.features_epoch(), 3);
 }
 
-/// What is said of each feature, error first.
+/// What is said of each feature.
 type Results = Vec<(String, ErrorCode)>;
+
+/// A feature, its level, the kind of upgrade.
+type Wanted<'a> = (&'a str, i16, i8);
 
 fn update(
     cluster: &mut Cluster,
     version: i16,
-    updates: &[(&str, i16, i8)],
+    updates: &[Wanted<'_>],
     validate_only: bool,
 ) -> (ErrorCode, Results) {
     let updates = updates
@@ -218,7 +221,7 @@ fn update(
 fn updates_of_features_are_judged_as_by_4_3() {
     const OK: ErrorCode = ErrorCode::NONE;
     const NO: ErrorCode = ErrorCode::INVALID_UPDATE_VERSION;
-    let table: &[(&[(&str, i16, i8)], ErrorCode)] = &[
+    let table: &[(&[Wanted<'_>], ErrorCode)] = &[
         (&[], OK),
         (&[("transaction.version", 2, 1)], OK),
         (&[("transaction.version", 1, 1)], NO),

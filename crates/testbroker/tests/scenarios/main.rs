@@ -7,6 +7,7 @@ mod cluster;
 mod compressed;
 mod connections;
 mod consumer_groups;
+mod coordinator_table;
 mod coordinators;
 mod faults;
 mod features;

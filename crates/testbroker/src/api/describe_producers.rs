@@ -1,0 +1,72 @@
+//! DescribeProducers v0, at any node that holds the partition.
+
+use milena_wire::ErrorCode;
+use milena_wire::messages::{
+    DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState,
+    TopicResponse,
+};
+
+use crate::cluster::{Cluster, is_legal_name};
+use crate::log::ProducerView;
+use crate::request::{Context, Reply};
+
+pub(crate) fn handle(
+    cluster: &mut Cluster,
+    context: &Context<'_>,
+    request: &DescribeProducersRequest<'_>,
+) -> Reply {
+    let cluster = &*cluster;
+    let topics = request.topics.iter().map(|topic| {
+        let partitions = topic.partition_indexes.iter().map(|index| {
+            let found = producers(cluster, context, topic.name, index);
+            PartitionResponse {
+                partition_index: index,
+                error_code: match &found {
+                    Ok(_) => context.shown_partition(topic.name, index, ErrorCode::NONE),
+                    Err(error) => *error,
+                },
+                error_message: None,
+                active_producers: found.unwrap_or_default(),
+            }
+        });
+        TopicResponse {
+            name: topic.name,
+            partitions: partitions.collect(),
+        }
+    });
+    let response = DescribeProducersResponse {
+        throttle_time_ms: context.throttle_time_ms,
+        topics: topics.collect(),
+    };
+    context.answer(&response)
+}
+
+fn producers(
+    cluster: &Cluster,
+    context: &Context<'_>,
+    topic: &str,
+    index: i32,
+) -> Result<Vec<ProducerState>, ErrorCode> {
+    context.check_partition(topic, index)?;
+    if !is_legal_name(topic) {
+        return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+    }
+    let Some(partition) = cluster.topics.partition(topic, index) else {
+        return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    };
+    if !partition.replicas.contains(&context.node) {
+        return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    }
+    Ok(partition.log.producers().map(told).collect())
+}
+
+fn told(producer: ProducerView) -> ProducerState {
+    ProducerState {
+        producer_id: producer.producer_id,
+        producer_epoch: i32::from(producer.epoch),
+        last_sequence: producer.last_sequence,
+        last_timestamp: producer.last_timestamp,
+        coordinator_epoch: producer.coordinator_epoch,
+        current_txn_start_offset: producer.transaction_start.unwrap_or(-1),
+    }
+}
