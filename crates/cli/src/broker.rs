@@ -19,7 +19,8 @@ pub(crate) async fn run(args: BrokerArgs, mut stop: Stop) -> Result<u8, Failure>
     check(&args)?;
     // Before the line that a driver waits for: from then on it may send the signal.
     let mut dump_asked = DumpAsked::new();
-    let cluster = builder(&args)
+    let builder = with_tls(builder(&args), &args)?;
+    let cluster = builder
         .start()
         .map_err(|error| cannot_start(&args, &error))?;
     say(&cluster.addresses().join(","))?;
@@ -101,6 +102,27 @@ fn builder(args: &BrokerArgs) -> TestBrokerBuilder {
         builder = builder.topic(&topic.name, topic.partitions, topic.replicas);
     }
     builder
+}
+
+#[cfg(feature = "tls")]
+fn with_tls(builder: TestBrokerBuilder, args: &BrokerArgs) -> Result<TestBrokerBuilder, Failure> {
+    let read = |path: &std::path::Path| {
+        let wrong = |error| Failure::Input(format!("cannot read {}: {error}", path.display()));
+        std::fs::read(path).map_err(wrong)
+    };
+    let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else {
+        return Ok(builder);
+    };
+    let builder = builder.tls(&read(certificate)?, &read(key)?);
+    Ok(match &args.tls_client_ca {
+        Some(authority) => builder.tls_clients(&read(authority)?),
+        None => builder,
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_tls(builder: TestBrokerBuilder, _: &BrokerArgs) -> Result<TestBrokerBuilder, Failure> {
+    Ok(builder)
 }
 
 fn cannot_start(args: &BrokerArgs, error: &io::Error) -> Failure {

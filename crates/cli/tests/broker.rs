@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use milena_wire::messages::{
     ApiVersionsRequest, MetadataRequest, MetadataRequestTopic, MetadataResponse,
+    SaslHandshakeRequest, SaslHandshakeResponse,
 };
 use milena_wire::{
     ApiKey, ApiVersion, CorrelationId, ErrorCode, Request, decode_response, encode_request,
@@ -107,7 +108,11 @@ fn ask<R: Request>(address: &str, version: i16, request: &R) -> Bytes {
 
 /// The highest version of an API, and the finalized level of transaction.version.
 fn shows(broker: &Broker, api: ApiKey) -> (Option<i16>, Option<i16>) {
-    let frame = ask(&broker.addresses[0], 3, &ApiVersionsRequest::default());
+    let request = ApiVersionsRequest {
+        client_software_name: "test",
+        client_software_version: "1",
+    };
+    let frame = ask(&broker.addresses[0], 3, &request);
     let response: milena_wire::messages::ApiVersionsResponse<'_> =
         decode_response(&frame, ApiVersion(3)).expect("ApiVersions");
     let served = response.api_keys.iter().find(|it| it.api_key == api.0);
@@ -225,4 +230,30 @@ fn who_listens_everywhere_tells_clients_a_name_they_can_reach() {
     assert!(broker.addresses[0].starts_with("127.0.0.1:"));
     let broker = Broker::start("--port 0 --advertised-host localhost");
     assert!(broker.addresses[0].starts_with("localhost:"));
+}
+
+#[test]
+fn users_have_to_authenticate_where_there_are_some() {
+    let broker = Broker::start("--port 0 --sasl-user ann:secret --sasl-mechanism PLAIN");
+    let shake = |mechanism| {
+        let frame = ask(&broker.addresses[0], 1, &SaslHandshakeRequest { mechanism });
+        let shaken: SaslHandshakeResponse<'_> =
+            decode_response(&frame, ApiVersion(1)).expect("SaslHandshake");
+        assert_eq!(shaken.mechanisms, ["PLAIN"]);
+        shaken.error_code
+    };
+    assert_eq!(shake("PLAIN"), ErrorCode::NONE);
+    let unsupported = ErrorCode::UNSUPPORTED_SASL_MECHANISM;
+    assert_eq!(shake("SCRAM-SHA-256"), unsupported);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn files_that_make_no_tls_are_refused_in_a_sentence() {
+    let sentence = refused("--port 0 --tls-cert no-such-file --tls-key no-such-file");
+    assert!(sentence.contains("no-such-file"), "{sentence}");
+    let sentence = refused("--port 0 --tls-cert Cargo.toml --tls-key Cargo.toml");
+    assert!(sentence.contains("certificate"), "{sentence}");
+    let sentence = refused("--port 0 --tls-cert Cargo.toml");
+    assert!(sentence.contains("--tls-key"), "{sentence}");
 }

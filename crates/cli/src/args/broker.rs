@@ -1,5 +1,8 @@
 //! Options of `milena broker`.
 
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args, ValueEnum};
 use milena_testbroker::SaslMechanism;
 
@@ -86,6 +89,21 @@ pub(crate) struct BrokerArgs {
     #[arg(long, value_name = "MS", requires = "sasl_user",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub sasl_session: Option<u64>,
+
+    /// Speak TLS: the file of the brokers' certificate, PEM, with those that lead to its authority
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The file of its private key, PEM
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Clients need a certificate, too, signed by the authority in this file, PEM
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
 
     /// The seed of topic ids and whatever else is random: the same one, the same ids
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -2,6 +2,8 @@
 
 mod server;
 mod shared;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
@@ -44,6 +46,8 @@ pub struct TestBrokerBuilder {
     advertised_host: Option<String>,
     port: Option<u16>,
     topics: Vec<(String, i32, Option<i16>)>,
+    #[cfg(feature = "tls")]
+    tls: Option<tls::TlsFiles>,
 }
 
 /// Connections that the front keeps unless told otherwise. Tests of other clients open them by the
@@ -64,6 +68,8 @@ impl TestBroker {
             advertised_host: None,
             port: None,
             topics: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -168,6 +174,28 @@ impl TestBrokerBuilder {
         self
     }
 
+    /// TLS on all listeners (1.2 and 1.3): the certificate, with those that lead to its authority
+    /// behind it, and its key (PKCS #8, SEC 1 or PKCS #1), in PEM. Feature `tls`.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, certificates: &[u8], key: &[u8]) -> Self {
+        let client_authority = self.tls.take().and_then(|files| files.client_authority);
+        self.tls = Some(tls::TlsFiles {
+            certificates: certificates.to_vec(),
+            key: key.to_vec(),
+            client_authority,
+        });
+        self
+    }
+
+    /// With TLS, whoever has no certificate signed by this authority (PEM) is turned away. Feature
+    /// `tls`.
+    #[cfg(feature = "tls")]
+    pub fn tls_clients(mut self, authority: &[u8]) -> Self {
+        let files = self.tls.get_or_insert_with(Default::default);
+        files.client_authority = Some(authority.to_vec());
+        self
+    }
+
     /// Seed of topic ids and probability rules. Default 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.config.seed = seed;
@@ -213,6 +241,8 @@ impl TestBrokerBuilder {
     pub fn start(mut self) -> io::Result<TestBroker> {
         let checked = self.config.check();
         checked.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        #[cfg(feature = "tls")]
+        let acceptor = self.tls.as_ref().map(tls::TlsFiles::acceptor).transpose()?;
         let listeners = self.bind()?;
         let advertised = self.advertised();
         self.config.addresses.clear();
@@ -230,7 +260,13 @@ impl TestBrokerBuilder {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
             }
         }
-        let shared = Arc::new(Shared::new(broker));
+        #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "TLS is set there"))]
+        let mut shared = Shared::new(broker);
+        #[cfg(feature = "tls")]
+        {
+            shared.tls = acceptor;
+        }
+        let shared = Arc::new(shared);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

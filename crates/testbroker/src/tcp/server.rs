@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -14,8 +14,9 @@ use tokio::time::{sleep, sleep_until};
 use super::shared::{Shared, ToClient, now};
 use crate::connection::ConnectionId;
 
-/// Bytes read at once.
-const READ_BYTES: usize = 256 * 1024;
+/// Bytes read at once: few while little comes, so that ten thousand idle connections cost little.
+const READ_BYTES_MIN: usize = 4 * 1024;
+const READ_BYTES_MAX: usize = 256 * 1024;
 /// Bytes behind an unanswered request from which on a connection is not read: TCP tells the client.
 const BACKLOG_BYTES: usize = 1024 * 1024;
 /// How often a connection that is not read, or a port that could not be bound again, is looked at.
@@ -133,18 +134,33 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, node: i32) {
     };
     let _ = stream.set_nodelay(true);
     // However it ends, the broker hears of it.
-    let _ = converse(&shared, stream, conn, answers).await;
+    let _ = shake_hands_and_converse(&shared, stream, conn, answers).await;
     shared.input(|state| state.disconnected(conn));
     shared.changed.notify_one();
 }
 
-async fn converse(
+async fn shake_hands_and_converse(
     shared: &Shared,
-    mut stream: TcpStream,
+    stream: TcpStream,
+    conn: ConnectionId,
+    answers: mpsc::UnboundedReceiver<ToClient>,
+) -> io::Result<()> {
+    #[cfg(feature = "tls")]
+    if let Some(acceptor) = &shared.tls {
+        let stream = super::tls::accept(acceptor, stream).await?;
+        // Its state is large, and most connections have none.
+        return Box::pin(converse(shared, stream, conn, answers)).await;
+    }
+    converse(shared, stream, conn, answers).await
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Shared,
+    mut stream: S,
     conn: ConnectionId,
     mut answers: mpsc::UnboundedReceiver<ToClient>,
 ) -> io::Result<()> {
-    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    let mut buffer = BytesMut::with_capacity(READ_BYTES_MIN);
     let mut backlog = 0;
     loop {
         tokio::select! {
@@ -161,7 +177,8 @@ async fn converse(
                 });
             }
             read = stream.read_buf(&mut buffer), if backlog < BACKLOG_BYTES => {
-                if read? == 0 {
+                let read = read?;
+                if read == 0 {
                     return Ok(());
                 }
                 let before_and_after = shared.input(|state| {
@@ -170,8 +187,7 @@ async fn converse(
                     backlog = state.broker.backlog(conn);
                     (before, state.broker.poll_timeout())
                 });
-                buffer.clear();
-                buffer.reserve(READ_BYTES);
+                buffer = emptied(buffer, read);
                 if before_and_after.0 != before_and_after.1 {
                     shared.changed.notify_one();
                 }
@@ -183,6 +199,21 @@ async fn converse(
     }
 }
 
+/// A buffer for the next read, larger or smaller as the last one was full or almost empty.
+fn emptied(mut buffer: BytesMut, read: usize) -> BytesMut {
+    let size = buffer.capacity();
+    let wanted = match read {
+        full if full >= size => (size * 4).min(READ_BYTES_MAX),
+        little if little < size / 8 => (size / 4).max(READ_BYTES_MIN),
+        _ => size,
+    };
+    if wanted == size {
+        buffer.clear();
+        return buffer;
+    }
+    BytesMut::with_capacity(wanted)
+}
+
 /// What of a connection ends.
 enum Ended {
     OurHalf,
@@ -190,8 +221,8 @@ enum Ended {
 }
 
 /// Writes an answer and all that wait behind it; how many bytes, and what the broker ends then.
-async fn write(
-    stream: &mut TcpStream,
+async fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
     answers: &mut mpsc::UnboundedReceiver<ToClient>,
     first: Option<ToClient>,
 ) -> io::Result<(usize, Option<Ended>)> {
@@ -232,5 +263,7 @@ async fn write(
             parts[at].advance(written);
         }
     }
+    // TLS keeps what the socket would not take.
+    stream.flush().await?;
     Ok((total, end))
 }

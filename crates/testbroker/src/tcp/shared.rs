@@ -14,6 +14,8 @@ use crate::faults::Unfired;
 /// The broker and what both its thread and the tests' threads need.
 pub(super) struct Shared {
     state: Mutex<State>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
     /// Something happened: for `wait_for`.
     happened: Condvar,
     /// The broker was changed from outside: timers and listeners are looked at again.
@@ -46,6 +48,8 @@ pub(super) enum ToClient {
 impl Shared {
     pub(super) fn new(broker: Broker) -> Self {
         Self {
+            #[cfg(feature = "tls")]
+            tls: None,
             state: Mutex::new(State {
                 broker,
                 writers: BTreeMap::new(),
