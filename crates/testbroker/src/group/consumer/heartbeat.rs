@@ -1,13 +1,13 @@
 //! One heartbeat: the member is made or changed, the target follows, the member takes its next step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use milena_wire::messages::ConsumerGroupHeartbeatRequest;
 use milena_wire::{ErrorCode, Uuid};
 
-use super::assignor::{self, Spec, Subscriber};
+use super::assignor::{self, Spec, Subscriber, TopicSize, texts_as_in_java};
 use super::member::{Course, Member, MemberState};
 use super::subscription::RegexChange;
 use super::{ConsumerGroup, Held, JOINING, LEAVING, LEAVING_FOR_NOW, Refusal, Settings, Wanted};
@@ -195,23 +195,28 @@ impl ConsumerGroup {
             target: self.targets.get(&member.id).cloned().unwrap_or_default(),
         };
         let members: Vec<Subscriber> = self.members.values().map(subscriber).collect();
-        let sizes = members
-            .iter()
-            .flat_map(|member| &member.topics)
-            .filter_map(|id| {
-                let name = beating.topics.name_of(*id)?;
-                let count = beating.topics.get(name)?.partitions.len();
-                Some((*id, i32::try_from(count).unwrap_or(i32::MAX)))
-            })
-            .collect();
         let spec = Spec {
-            members,
+            topics: self.sizes(&members, beating.topics),
             homogeneous: self.is_homogeneous(),
-            sizes,
+            members,
         };
         self.targets = assignor::assign(self.assignor(), spec);
         self.targets_made = Some(beating.now);
         self.target_epoch = self.epoch;
+    }
+
+    fn sizes(&self, members: &[Subscriber], topics: &Topics) -> BTreeMap<Uuid, TopicSize> {
+        let ids: BTreeSet<Uuid> = members.iter().flat_map(|m| &m.topics).copied().collect();
+        let names = ids.iter().filter_map(|id| topics.name_of(*id));
+        let names = texts_as_in_java(names.map(|name| &**name));
+        let ranked = names.into_iter().filter_map(|name| topics.get(name));
+        ranked
+            .enumerate()
+            .map(|(rank, topic)| {
+                let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+                (topic.id, TopicSize { partitions, rank })
+            })
+            .collect()
     }
 
     fn set_deadlines(&mut self, before: &Member, after: &Member, beating: &Beating<'_>) {

@@ -38,8 +38,10 @@ impl<'s> Assignment<'s> {
                 subscribers.entry(*topic).or_default().push(place);
             }
         }
-        let size = |topic: &Uuid| usize::try_from(spec.sizes.get(topic).copied().unwrap_or(0));
-        let nobody = |topic: &Uuid| vec![None; size(topic).unwrap_or(0)];
+        let nobody = |topic: &Uuid| {
+            let partitions = usize::try_from(spec.partitions(*topic));
+            vec![None; partitions.unwrap_or(0)]
+        };
         let mut assignment = Self {
             spec,
             owners: subscribers

@@ -1,5 +1,7 @@
 //! The coordinator's own assignors: `uniform`, which is the default, and `range`.
 
+#[cfg(test)]
+mod cases;
 mod mixed;
 mod order;
 mod range;
@@ -21,8 +23,16 @@ pub(crate) struct Spec {
     pub(crate) members: Vec<Subscriber>,
     /// Whether all members subscribe to the same topics.
     pub(crate) homogeneous: bool,
-    /// The number of partitions of each topic that somebody subscribes to.
-    pub(crate) sizes: BTreeMap<Uuid, i32>,
+    /// The topics that somebody subscribes to.
+    pub(crate) topics: BTreeMap<Uuid, TopicSize>,
+}
+
+/// A topic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TopicSize {
+    pub(crate) partitions: i32,
+    /// Its place among all, as they were put into Java's tables.
+    pub(crate) rank: usize,
 }
 
 /// One member.
@@ -48,29 +58,42 @@ pub(crate) fn assign(assignor: &str, mut spec: Spec) -> Targets {
     }
 }
 
-/// Topic ids in the order of a Java hash set.
-fn topics_as_in_java<'t>(topics: impl IntoIterator<Item = &'t Uuid>) -> Vec<Uuid> {
-    let mut topics: Vec<Uuid> = topics.into_iter().copied().collect();
-    as_in_java(&mut topics, Uuid::java_hash);
-    topics
+impl Spec {
+    fn partitions(&self, topic: Uuid) -> i32 {
+        self.topics.get(&topic).map_or(0, |topic| topic.partitions)
+    }
+
+    /// Topics as they were put into a table.
+    fn by_rank<'t>(&self, topics: impl Iterator<Item = &'t Uuid>) -> Vec<Uuid> {
+        let mut topics: Vec<Uuid> = topics.copied().collect();
+        topics.sort_by_key(|topic| self.topics.get(topic).map(|topic| topic.rank));
+        topics
+    }
+}
+
+/// Texts in the order of a Java hash set.
+pub(crate) fn texts_as_in_java<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+    let mut texts: Vec<&str> = texts.collect();
+    as_in_java(&mut texts, |text| text.java_hash());
+    texts
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    pub(super) fn topic(number: u8) -> Uuid {
+    fn topic(number: u8) -> Uuid {
         let mut id = [0; 16];
         id[15] = number;
         Uuid(id)
     }
 
     /// Members `m1`, `m2`, ...: topics by number, and the target so far.
-    pub(super) fn spec(sizes: &[i32], members: &[(&[u8], Wanted)]) -> Spec {
+    fn spec(sizes: &[i32], members: &[(&[u8], Wanted)]) -> Spec {
         let same = members.windows(2).all(|pair| pair[0].0 == pair[1].0);
         Spec {
             homogeneous: same,
-            sizes: (1..).map(topic).zip(sizes.iter().copied()).collect(),
+            topics: (1..).map(topic).zip(ranked(sizes)).collect(),
             members: (1..)
                 .zip(members)
                 .map(|(number, (topics, target))| Subscriber {
@@ -83,7 +106,15 @@ mod tests {
         }
     }
 
-    pub(super) fn wanted(partitions: &[(u8, i32)]) -> Wanted {
+    fn ranked(sizes: &[i32]) -> impl Iterator<Item = TopicSize> {
+        let ranked = sizes.iter().enumerate();
+        ranked.map(|(rank, partitions)| TopicSize {
+            partitions: *partitions,
+            rank,
+        })
+    }
+
+    fn wanted(partitions: &[(u8, i32)]) -> Wanted {
         let mut wanted = Wanted::new();
         for (number, partition) in partitions {
             wanted.entry(topic(*number)).or_default().insert(*partition);
@@ -92,7 +123,7 @@ mod tests {
     }
 
     /// Each member's partitions as `topic-partition`.
-    pub(super) fn shown(targets: &Targets) -> Vec<String> {
+    fn shown(targets: &Targets) -> Vec<String> {
         let show = |wanted: &Wanted| {
             let each = wanted
                 .iter()

@@ -1,8 +1,7 @@
 //! The order in which Java's hash tables hand out what is in them.
 //!
 //! Kafka's uniform assignor goes through members and topics in that order, so who gets the odd
-//! partition depends on it. Keys of one bucket come here in their natural order, in Java in the
-//! order they were put in.
+//! partition depends on it. Keys of one bucket stay in the order in which they came.
 
 use milena_wire::Uuid;
 
@@ -37,12 +36,23 @@ impl JavaHash for i32 {
     }
 }
 
-/// Sorts keys into the order of a `HashMap` that holds just these.
+/// Sorts keys into the order of a table that took them one by one.
 pub(super) fn as_in_java<T>(items: &mut [T], hash: impl Fn(&T) -> i32) {
     let mut capacity: usize = 16;
     while items.len() * 4 > capacity * 3 {
         capacity *= 2;
     }
+    by_bucket(items, capacity, hash);
+}
+
+/// Sorts keys into the order of a `HashSet` that was made of another collection, which is larger
+/// from the start.
+pub(super) fn as_copied_in_java<T>(items: &mut [T], hash: impl Fn(&T) -> i32) {
+    let capacity = (items.len() * 4 / 3 + 1).max(16).next_power_of_two();
+    by_bucket(items, capacity, hash);
+}
+
+fn by_bucket<T>(items: &mut [T], capacity: usize, hash: impl Fn(&T) -> i32) {
     let mask = u32::try_from(capacity - 1).unwrap_or(u32::MAX);
     items.sort_by_key(|item| {
         let hash = hash(item).cast_unsigned();

@@ -26,7 +26,8 @@ pub(super) fn assign(spec: &Spec) -> Targets {
         (member.instance_id.is_none(), name)
     });
     let mut rest: BTreeMap<Uuid, Rest> = BTreeMap::new();
-    for (topic, partitions) in &spec.sizes {
+    for topic in spec.topics.keys() {
+        let partitions = spec.partitions(*topic);
         let subscribers = members
             .iter()
             .filter(|member| member.topics.contains(topic));
@@ -34,7 +35,7 @@ pub(super) fn assign(spec: &Spec) -> Targets {
             .unwrap_or(i32::MAX)
             .max(1);
         let of_topic = Rest {
-            partitions: *partitions,
+            partitions,
             share: partitions / subscribers,
             extra: partitions % subscribers,
             next: 0,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use milena_wire::Uuid;
 
-use super::order::{JavaHash, as_in_java};
-use super::{Spec, Subscriber, Targets, topics_as_in_java};
+use super::order::{JavaHash, as_copied_in_java, as_in_java};
+use super::{Spec, Subscriber, Targets};
 use crate::group::consumer::member::Wanted;
 
 struct Assignment<'s> {
@@ -46,8 +46,10 @@ impl<'s> Assignment<'s> {
             .collect();
         let mut free = Vec::new();
         let mut total = 0;
-        for topic in topics_as_in_java(topics) {
-            for partition in 0..spec.sizes.get(&topic).copied().unwrap_or(0) {
+        let mut in_order = spec.by_rank(topics.iter());
+        as_copied_in_java(&mut in_order, Uuid::java_hash);
+        for topic in in_order {
+            for partition in 0..spec.partitions(topic) {
                 total += 1;
                 if !taken.contains(&(topic, partition)) {
                     free.push((topic, partition));
@@ -91,12 +93,14 @@ impl<'s> Assignment<'s> {
     /// What of its target a member keeps; the rest is free.
     fn kept(&mut self, member: &Subscriber, room: &mut usize) -> Wanted {
         let mut kept = Wanted::new();
-        for topic in topics_as_in_java(member.target.keys()) {
+        let mut in_order = self.spec.by_rank(member.target.keys());
+        as_in_java(&mut in_order, Uuid::java_hash);
+        for topic in in_order {
             if !self.topics.contains(&topic) {
                 continue;
             }
             let mut partitions: Vec<i32> = member.target[&topic].iter().copied().collect();
-            as_in_java(&mut partitions, i32::java_hash);
+            as_copied_in_java(&mut partitions, i32::java_hash);
             for partition in partitions {
                 if *room > 0 {
                     *room -= 1;
