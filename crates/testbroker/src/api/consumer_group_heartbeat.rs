@@ -13,7 +13,7 @@ use milena_wire::{ErrorCode, Numbers, Uuid};
 
 use crate::cluster::{Cluster, CoordinatorKind};
 use crate::group::consumer::{
-    ASSIGNORS, Beat, Beating, Held, JOINING, LEAVING, LEAVING_FOR_NOW, Refusal,
+    ASSIGNORS, Beat, Beating, Held, JOINING, LEAVING, LEAVING_FOR_NOW, Refusal, Settings,
 };
 use crate::group::{ConsumerGroup, Members};
 use crate::limits::SUBSCRIBED_NAMES_MAX;
@@ -154,22 +154,30 @@ fn apply(
     let beating = Beating {
         now: context.now,
         topics: &cluster.topics,
-        settings: cluster.groups.config(id).settings(&cluster.config),
+        settings: Settings::new(&cluster.config, |_| None),
         client_id: context.client_id.unwrap_or_default(),
         client_host: CLIENT_HOST,
         fresh_id: &fresh_id,
     };
     let leaving = matches!(request.member_epoch, LEAVING | LEAVING_FOR_NOW);
-    let not_found = |message: String| Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, message);
-    let replaceable = match cluster.groups.get_mut(id).map(|group| &mut group.members) {
+    let why = match cluster.groups.get_mut(id).map(|group| &mut group.members) {
         Some(Members::Consumer(members)) => return members.heartbeat(&beating, request),
-        None if leaving => return Err(not_found(format!("Group {id} not found."))),
-        None if !joining => return Err(not_found(format!("Consumer group {id} not found."))),
-        None | Some(Members::None) => joining,
-        Some(Members::Classic(_)) => false,
+        None if leaving => format!("Group {id} not found."),
+        None if !joining => format!("Consumer group {id} not found."),
+        Some(_) if !joining => format!("Group {id} is not a consumer group."),
+        Some(Members::Classic(members)) if !members.is_empty() => {
+            let why = if members.is_of_consumers() {
+                "online upgrade is disabled"
+            } else {
+                "the group does not use the consumer embedded protocol"
+            };
+            format!("Cannot upgrade classic group {id} to consumer group because {why}.")
+        }
+        // One without members, or that never had any, becomes one of this protocol.
+        None | Some(Members::None | Members::Classic(_)) => String::new(),
     };
-    if !replaceable {
-        return Err(not_found(format!("Group {id} is not a consumer group.")));
+    if !why.is_empty() {
+        return Err(Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, why));
     }
     // Nothing is left of a first heartbeat that is refused, not even the group.
     let mut members = ConsumerGroup::default();

@@ -10,9 +10,9 @@ use milena_wire::messages::{
 use milena_wire::{ErrorCode, Uuid};
 
 use super::per_partition::{Results, Topic};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Topics};
 use crate::config::Emulate;
-use crate::group::{CommittedOffset, Members};
+use crate::group::{CommittedOffset, ConsumerGroup, Members};
 use crate::limits::OFFSET_METADATA_BYTES_MAX;
 use crate::request::{Context, Reply};
 
@@ -110,14 +110,39 @@ fn check(
         }
         Members::Consumer(members) if generation < 0 && members.is_empty() => Ok(()),
         Members::Consumer(members) => {
-            members.check_commit(member_id, generation)?;
-            if context.version < 9 {
-                // It cannot know what a stale epoch is.
-                return Err(ErrorCode::UNSUPPORTED_VERSION);
+            let checked = members.check_commit(member_id, generation);
+            // Who asks in an older version cannot know what a stale epoch is.
+            match checked {
+                Err(ErrorCode::UNKNOWN_MEMBER_ID) => checked?,
+                _ if context.version < 9 => return Err(ErrorCode::UNSUPPORTED_VERSION),
+                checked => checked?,
             }
-            Ok(())
+            check_epochs(&cluster.topics, members, request)
         }
     }
+}
+
+/// A member of an epoch that is over may commit what it has had since then. One partition that it
+/// may not refuses them all.
+fn check_epochs(
+    topics: &Topics,
+    members: &ConsumerGroup,
+    request: &OffsetCommitRequest<'_>,
+) -> Result<(), ErrorCode> {
+    let epoch = request.generation_id_or_member_epoch;
+    for topic in &request.topics {
+        let id = match topics.get(topic.name) {
+            Some(found) => found.id,
+            None => topic.topic_id,
+        };
+        let partitions = topic.partitions.iter();
+        let short = |metadata: Option<&str>| !is_too_long(metadata.unwrap_or_default());
+        for partition in partitions.filter(|partition| short(partition.committed_metadata)) {
+            let index = partition.partition_index;
+            members.check_partition(request.member_id, epoch, id, index)?;
+        }
+    }
+    Ok(())
 }
 
 fn commit(

@@ -215,7 +215,7 @@ fn check_member(cluster: &Cluster, question: &Question) -> Result<(), ErrorCode>
     let group = cluster.groups.get(&question.group);
     match (group.map(|group| &group.members), &question.member) {
         (Some(Members::Consumer(members)), Some((member_id, epoch))) => {
-            members.check_commit(member_id, *epoch)
+            members.check_fetch(member_id, *epoch)
         }
         _ => Ok(()),
     }

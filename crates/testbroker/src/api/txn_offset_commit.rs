@@ -12,9 +12,9 @@ use milena_wire::{ErrorCode, Uuid};
 
 use super::offset_commit::is_too_long;
 use super::per_partition::Results;
-use crate::cluster::{Cluster, JoinMode, offsets_participant};
+use crate::cluster::{Cluster, JoinMode, Topics, offsets_participant};
 use crate::config::Emulate;
-use crate::group::{CommittedOffset, Members, offsets_partition};
+use crate::group::{CommittedOffset, ConsumerGroup, Members, offsets_partition};
 use crate::request::{Context, Reply};
 use crate::transaction::Identity;
 
@@ -161,6 +161,7 @@ fn check_member(cluster: &Cluster, request: &TxnOffsetCommitRequest<'_>) -> Resu
                 return Ok(());
             }
             let checked = members.check_commit(member_id, generation);
+            let checked = checked.and_then(|()| check_epochs(&cluster.topics, members, request));
             // A producer does not know of epochs.
             checked.map_err(|error| match error {
                 ErrorCode::STALE_MEMBER_EPOCH => ErrorCode::ILLEGAL_GENERATION,
@@ -168,6 +169,24 @@ fn check_member(cluster: &Cluster, request: &TxnOffsetCommitRequest<'_>) -> Resu
             })
         }
     }
+}
+
+/// As for a commit without a transaction.
+fn check_epochs(
+    topics: &Topics,
+    members: &ConsumerGroup,
+    request: &TxnOffsetCommitRequest<'_>,
+) -> Result<(), ErrorCode> {
+    let (member_id, epoch) = (request.member_id, request.generation_id);
+    for topic in &request.topics {
+        let id = topics.get(topic.name).map_or(Uuid::ZERO, |topic| topic.id);
+        for partition in &topic.partitions {
+            if !is_too_long(partition.committed_metadata.unwrap_or_default()) {
+                members.check_partition(member_id, epoch, id, partition.partition_index)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn join(

@@ -14,7 +14,7 @@ use std::time::Instant;
 use milena_wire::ErrorCode;
 
 pub(crate) use classic::{ClassicGroup, Surroundings};
-pub(crate) use consumer::{ConsumerGroup, GroupConfig};
+pub(crate) use consumer::ConsumerGroup;
 pub(crate) use offsets::{CommittedOffset, Offsets, offsets_partition};
 pub use view::{GroupMemberView, GroupOffsetView, GroupView};
 
@@ -30,8 +30,6 @@ use crate::timers::{Timer, TimerKey};
 #[derive(Debug)]
 pub(crate) struct Groups {
     by_id: BTreeMap<Arc<str>, Group>,
-    /// Of groups that have configs of their own; such a group need not exist.
-    configs: BTreeMap<Arc<str>, GroupConfig>,
     /// Producers of each partition of the internal offsets topic: they are fenced there as in any
     /// other partition.
     producers: BTreeMap<i32, Producers>,
@@ -71,7 +69,6 @@ impl Groups {
             by_id: BTreeMap::new(),
             producers: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            configs: BTreeMap::new(),
             parked: BTreeMap::new(),
             next_check: None,
             // Not the sequence the topic ids are made of.
@@ -90,29 +87,6 @@ impl Groups {
     /// The group, made if need be; ask [`has_room_for`](Self::has_room_for) first.
     pub(crate) fn get_or_create(&mut self, group: &str) -> &mut Group {
         self.by_id.entry(group.into()).or_default()
-    }
-
-    /// The configs that a group has of its own.
-    pub(crate) fn config(&self, group: &str) -> GroupConfig {
-        self.configs.get(group).cloned().unwrap_or_default()
-    }
-
-    /// Sets the configs of a group, which need not exist. `false`: there is no room for more.
-    pub(crate) fn set_config(&mut self, group: &str, config: GroupConfig) -> bool {
-        if config == GroupConfig::default() {
-            self.configs.remove(group);
-            return true;
-        }
-        let room = self.configs.len() < GROUPS_MAX || self.configs.contains_key(group);
-        if room {
-            self.configs.insert(group.into(), config);
-        }
-        room
-    }
-
-    /// The groups that have configs of their own.
-    pub(crate) fn configured(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.configs.keys()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Group)> {

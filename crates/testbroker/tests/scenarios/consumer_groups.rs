@@ -4,6 +4,7 @@ mod at_random;
 mod errors;
 mod handover;
 mod member;
+mod offsets;
 mod regex;
 mod statics;
 mod targets;

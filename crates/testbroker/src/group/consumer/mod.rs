@@ -14,22 +14,22 @@
 //! ```
 
 mod assignor;
-mod config;
 mod heartbeat;
 mod leave;
 mod member;
+mod settings;
 mod subscription;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use milena_wire::{ErrorCode, Uuid};
 
 pub(crate) use assignor::ASSIGNORS;
-pub(crate) use config::GroupConfig;
 pub(crate) use heartbeat::{Beat, Beating};
 pub(crate) use member::{Held, JOINING, LEAVING, LEAVING_FOR_NOW, Member, Wanted};
+pub(crate) use settings::Settings;
 use subscription::Expressions;
 
 /// The members of a group of the consumer protocol.
@@ -74,16 +74,6 @@ impl Refusal {
             message: message.into(),
         }
     }
-}
-
-/// The settings of a group, its own or the cluster's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
-    pub(crate) session_timeout: Duration,
-    pub(crate) heartbeat_interval: Duration,
-    /// At least this much time passes between two target assignments.
-    pub(crate) assignment_interval: Duration,
-    pub(crate) members_max: usize,
 }
 
 impl Default for ConsumerGroup {
@@ -143,8 +133,8 @@ impl ConsumerGroup {
         most.map_or(ASSIGNORS[0], |(assignor, _)| assignor)
     }
 
-    /// Whether a commit or fetch of offsets in this member's name is allowed.
-    pub(crate) fn check_commit(&self, member_id: &str, epoch: i32) -> Result<(), ErrorCode> {
+    /// Whether offsets may be fetched in this member's name.
+    pub(crate) fn check_fetch(&self, member_id: &str, epoch: i32) -> Result<(), ErrorCode> {
         match self.members.get(member_id) {
             None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
             Some(member) if member.epoch != epoch => Err(ErrorCode::STALE_MEMBER_EPOCH),
@@ -152,19 +142,35 @@ impl ConsumerGroup {
         }
     }
 
-    /// Whether a member of an older epoch may commit this partition all the same: it was given to
-    /// the member in that epoch or before.
-    pub(crate) fn held_since(
+    /// Whether offsets may be committed in this member's name. With an epoch that is over, each
+    /// partition has to pass [`check_partition`](Self::check_partition) as well.
+    pub(crate) fn check_commit(&self, member_id: &str, epoch: i32) -> Result<(), ErrorCode> {
+        match self.members.get(member_id) {
+            None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+            Some(member) if epoch > member.epoch => Err(ErrorCode::STALE_MEMBER_EPOCH),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Whether a member that [may commit](Self::check_commit) may do so for this partition: it is
+    /// of the current epoch, or has had the partition ever since its own (KIP-1251).
+    pub(crate) fn check_partition(
         &self,
         member_id: &str,
         epoch: i32,
         topic: Uuid,
         partition: i32,
-    ) -> bool {
-        self.members.get(member_id).is_some_and(|member| {
-            let since = member.assignment_epoch(topic, partition);
-            epoch < member.epoch && since.is_some_and(|since| epoch >= since)
-        })
+    ) -> Result<(), ErrorCode> {
+        let Some(member) = self.members.get(member_id) else {
+            // Who names nobody was let through.
+            return Ok(());
+        };
+        let since = member.assignment_epoch(topic, partition);
+        if epoch == member.epoch || since.is_some_and(|since| epoch >= since) {
+            Ok(())
+        } else {
+            Err(ErrorCode::STALE_MEMBER_EPOCH)
+        }
     }
 
     /// When the next member has had its time.
