@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use milena_wire::ErrorCode;
 use milena_wire::messages::{
-    PartitionProduceResponse, ProduceLeaderIdAndEpoch, ProduceNodeEndpoint, ProduceRequest,
-    ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceLeaderIdAndEpoch,
+    ProduceNodeEndpoint, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
 
 use super::Write;
@@ -68,6 +68,12 @@ fn partition_response<'a>(
     if let Some(refusal) = &write.refusal {
         response.error_message = refusal.message;
         response.record_errors = refusal.record_errors();
+    }
+    if let Some(batch_index) = context.blamed_record(&write.topic, write.index) {
+        response.record_errors.push(BatchIndexAndErrorMessage {
+            batch_index,
+            batch_index_error_message: Some("a fault wants it"),
+        });
     }
     // KIP-951: the client need not ask for metadata to find the new leader.
     if write.error == ErrorCode::NOT_LEADER_OR_FOLLOWER

@@ -1,5 +1,8 @@
 //! What each fault does, as its client sees it and as the logs show.
 
+mod rules;
+mod ways;
+
 use milena_testbroker::{Action, BrokerConfig, ConnectionId, HoldId, Rule};
 use milena_wire::messages::{MetadataRequest, PartitionProduceData, ProduceResponse};
 use milena_wire::record::batches;
@@ -319,6 +322,7 @@ fn a_rule_that_never_fired_is_told() {
     );
     assert!(cluster.broker.faults().remove(fetch));
     assert_eq!(ids(&mut cluster), []);
+    assert!(cluster.broker.faults().check().is_ok());
 }
 
 #[test]
