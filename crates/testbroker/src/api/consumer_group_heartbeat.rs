@@ -182,7 +182,7 @@ fn apply(
     // Nothing is left of a first heartbeat that is refused, not even the group.
     let mut members = ConsumerGroup::default();
     let beat = members.heartbeat(&beating, request)?;
-    cluster.groups.get_or_create(id).members = Members::Consumer(members);
+    cluster.groups.get_or_create(id).members = Members::Consumer(Box::new(members));
     Ok(beat)
 }
 

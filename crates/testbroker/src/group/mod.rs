@@ -60,7 +60,7 @@ pub(crate) enum Members {
     /// JoinGroup, SyncGroup, Heartbeat, LeaveGroup. Stays so when the last member has left.
     Classic(Box<ClassicGroup>),
     /// ConsumerGroupHeartbeat (KIP-848). Stays so when the last member has left.
-    Consumer(ConsumerGroup),
+    Consumer(Box<ConsumerGroup>),
 }
 
 impl Groups {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it finds nothing")]
 
 mod at_random;
+mod classic_groups;
 mod cluster;
 mod compressed;
 mod connections;
