@@ -1,5 +1,6 @@
 //! The cluster as its drivers and tests see it.
 
+mod admin;
 mod dump;
 mod features;
 mod groups;
@@ -8,6 +9,8 @@ mod replicas;
 mod topics;
 mod transactions;
 mod users;
+
+pub use admin::TopicSpec;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;

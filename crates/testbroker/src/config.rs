@@ -1,5 +1,14 @@
 //! What a cluster is made of and how it behaves.
 
+pub(crate) mod alter;
+mod check;
+mod properties;
+pub(crate) mod registry;
+pub(crate) mod sources;
+pub(crate) mod store;
+mod topic_table;
+pub(crate) mod value;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -69,6 +78,15 @@ pub enum ConfigError {
     /// A cluster has one node or more.
     #[error("a cluster has one node or more, not {0}")]
     Nodes(i32),
+    /// No broker knows a property of this name.
+    #[error("{0} is no setting of a Kafka broker")]
+    UnknownProperty(String),
+    /// A property cannot have this value.
+    #[error("{0}")]
+    Property(String),
+    /// The cluster did not take it, as CreateTopics or IncrementalAlterConfigs would say.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// The settings of a [`Broker`](crate::Broker). `BrokerConfig::default()` is one node like Kafka 4.3.
@@ -80,6 +98,11 @@ pub struct BrokerConfig {
     pub addresses: Vec<(String, u16)>,
     /// Partitions of a topic created without a count. Default 1.
     pub default_partitions: i32,
+    /// Replicas of a partition of a topic created without a count
+    /// (`default.replication.factor`). Default: three, or as many as there are nodes.
+    pub default_replication_factor: Option<i16>,
+    /// Other settings by Kafka's names; see [`BrokerConfig::set`]. Default none.
+    pub properties: BTreeMap<String, String>,
     /// Whether Metadata creates the topics it is asked for. Default false.
     pub auto_create_topics: bool,
     /// Which Kafka to look like. Default 4.3.
@@ -221,6 +244,8 @@ impl Default for BrokerConfig {
             nodes: 1,
             addresses: Vec::new(),
             default_partitions: 1,
+            default_replication_factor: None,
+            properties: BTreeMap::new(),
             auto_create_topics: false,
             emulate: Emulate::V4_3,
             transaction_version: None,

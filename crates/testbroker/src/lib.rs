@@ -29,6 +29,7 @@ mod limits;
 mod log;
 #[cfg(feature = "tcp")]
 pub mod relay;
+mod refusal;
 mod request;
 mod sasl;
 #[cfg(feature = "tcp")]
@@ -36,7 +37,7 @@ mod tcp;
 mod timers;
 mod transaction;
 
-pub use broker::Broker;
+pub use broker::{Broker, TopicSpec};
 pub use cluster::{CoordinatorKind, Keep, Node};
 pub use config::{BrokerConfig, ConfigError, Emulate, UnknownRelease};
 pub use connection::{ConnectionId, Output};

@@ -38,3 +38,16 @@ pub(crate) const GROUP_MEMBERS_MAX: usize = 10_000;
 /// Topic names that a member subscribes to; beyond it ConsumerGroupHeartbeat answers
 /// INVALID_REQUEST.
 pub(crate) const SUBSCRIBED_NAMES_MAX: usize = 10_000;
+
+/// Brokers, groups and client metrics subscriptions with settings of their own; beyond it altering
+/// answers POLICY_VIOLATION.
+pub(crate) const CONFIG_RESOURCES_MAX: usize = 10_000;
+
+/// Settings of one of them: brokers take names they do not know.
+pub(crate) const SETTINGS_PER_RESOURCE_MAX: usize = 1_000;
+
+/// Partitions of all topics; beyond it CreateTopics and CreatePartitions answer POLICY_VIOLATION.
+pub(crate) const PARTITIONS_MAX: usize = 200_000;
+
+/// Quota entities; beyond it AlterClientQuotas answers POLICY_VIOLATION.
+pub(crate) const QUOTA_ENTITIES_MAX: usize = 10_000;

@@ -1,6 +1,11 @@
 //! Metadata v0-13, with topic ids from v10 (asked for from v12).
 //!
-//! Not done: authorized operations (always "unknown"), racks, offline replicas of a live node.
+//! A topic that is created on the way is there at the next look: the answer that creates it still
+//! says UNKNOWN_TOPIC_OR_PARTITION, as KRaft's does. `__consumer_offsets` and `__transaction_state`
+//! are not shown: their records are the coordinators' and cannot be fetched here, and a client that
+//! subscribes to everything would find a topic it cannot read.
+
+use std::collections::BTreeSet;
 
 use milena_wire::messages::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
@@ -8,62 +13,116 @@ use milena_wire::messages::{
 };
 use milena_wire::{ErrorCode, Uuid};
 
-use crate::cluster::{Cluster, Partition, is_legal_name};
+use crate::cluster::{Cluster, Partition, check_topic_name};
 use crate::request::{Context, Reply};
 
-pub(crate) const CLUSTER_ID: &str = "milena-testbroker-0000";
+/// Sixteen bytes in base64, as Kafka's cluster ids are.
+pub(crate) const CLUSTER_ID: &str = "milena-testbroker-000A";
+
+/// What everybody may do without an authorizer, a bit for each `AclOperation`: with a cluster
+/// (create, alter, describe, cluster action, configurations, idempotent write) and with a topic
+/// (read, write, create, delete, alter, describe, configurations).
+pub(crate) const CLUSTER_OPERATIONS: i32 = 8096;
+pub(crate) const TOPIC_OPERATIONS: i32 = 3576;
 
 pub(crate) fn handle(
     cluster: &mut Cluster,
     context: &Context<'_>,
     request: &MetadataRequest<'_>,
 ) -> Reply {
-    if cluster.config.auto_create_topics && request.allow_auto_topic_creation {
-        create_missing(cluster, request);
+    let nameless = |topic: &MetadataRequestTopic<'_>| topic.name.is_none() && topic.topic_id.is_zero();
+    if request.topics.iter().flatten().any(nameless) {
+        return neither_name_nor_id(context);
     }
-    let cluster = &*cluster;
+    let missing = missing(cluster, request);
+    let creates = cluster.config.auto_create_topics && request.allow_auto_topic_creation;
+    let cluster_before = &*cluster;
     let topics = match &request.topics {
-        None => every_topic(cluster, context),
+        None => every_topic(cluster_before, context),
         // Before version 1 there was no null: an empty list asked for everything.
-        Some(topics) if topics.is_empty() && context.version == 0 => every_topic(cluster, context),
-        Some(topics) => topics
-            .iter()
-            .map(|topic| asked_topic(cluster, context, topic))
-            .collect(),
+        Some(topics) if topics.is_empty() && context.version == 0 => {
+            every_topic(cluster_before, context)
+        }
+        Some(topics) => asked_topics(cluster_before, context, topics),
     };
-    let brokers = cluster.up_nodes().map(|node| MetadataResponseBroker {
-        node_id: node.id,
-        host: &node.host,
-        port: i32::from(node.port),
-        ..Default::default()
-    });
-    let response = MetadataResponse {
+    let mut response = MetadataResponse {
         throttle_time_ms: context.throttle_time_ms,
-        brokers: brokers.collect(),
+        brokers: brokers(cluster_before),
         cluster_id: Some(CLUSTER_ID),
-        controller_id: cluster.up_nodes().next().map_or(-1, |node| node.id),
+        controller_id: controller(cluster_before),
         topics,
         error_code: context.check().err().unwrap_or_default(),
         ..Default::default()
     };
-    context.answer(&response)
+    if request.include_topic_authorized_operations {
+        let named = response.topics.iter_mut().filter(|it| it.name.is_some());
+        named.for_each(|topic| topic.topic_authorized_operations = TOPIC_OPERATIONS);
+    }
+    if request.include_cluster_authorized_operations {
+        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+    }
+    let reply = context.answer(&response);
+    if creates {
+        create(cluster, &missing);
+    }
+    reply
 }
 
-fn create_missing(cluster: &mut Cluster, request: &MetadataRequest<'_>) {
+/// The node that counts as the controller: any that is up, since KRaft brokers pass on what is the
+/// controller's.
+pub(crate) fn controller(cluster: &Cluster) -> i32 {
+    cluster.up_nodes().next().map_or(-1, |node| node.id)
+}
+
+/// Whether Kafka keeps this topic for itself.
+pub(crate) fn is_internal(name: &str) -> bool {
+    matches!(
+        name,
+        "__consumer_offsets" | "__transaction_state" | "__share_group_state"
+    )
+}
+
+/// Kafka falls over this one.
+fn neither_name_nor_id(context: &Context<'_>) -> Reply {
+    let topic = MetadataResponseTopic {
+        error_code: ErrorCode::UNKNOWN_SERVER_ERROR,
+        name: Some(""),
+        ..Default::default()
+    };
+    context.answer(&MetadataResponse {
+        throttle_time_ms: context.throttle_time_ms,
+        topics: vec![topic],
+        error_code: ErrorCode::UNKNOWN_SERVER_ERROR,
+        ..Default::default()
+    })
+}
+
+/// The names asked for that are no topics.
+fn missing(cluster: &Cluster, request: &MetadataRequest<'_>) -> Vec<String> {
+    let topics = request.topics.iter().flatten();
+    let names = topics.filter_map(|topic| topic.name);
+    let names = names.filter(|name| cluster.topics.get(name).is_none());
+    names.map(str::to_owned).collect()
+}
+
+fn create(cluster: &mut Cluster, names: &[String]) {
     let partitions = cluster.config.default_partitions;
-    for name in request
-        .topics
-        .iter()
-        .flatten()
-        .filter_map(|topic| topic.name)
-    {
-        if cluster.topics.get(name).is_none() {
-            // A refused name is answered below as a topic that does not exist.
-            let replication = cluster.default_replication();
-            let config = cluster.default_topic_config();
-            let _ = cluster.create_topic(name, partitions, replication, config);
-        }
+    let replication = cluster.default_replication();
+    for name in names.iter().filter(|name| !is_internal(name)) {
+        let config = cluster.default_topic_config();
+        // A refused name goes on being answered as a topic that does not exist.
+        let _ = cluster.create_topic(name, partitions, replication, config);
     }
+}
+
+fn brokers(cluster: &Cluster) -> Vec<MetadataResponseBroker<'_>> {
+    let nodes = cluster.up_nodes().map(|node| MetadataResponseBroker {
+        node_id: node.id,
+        host: &node.host,
+        port: i32::from(node.port),
+        rack: node.rack.as_deref(),
+    });
+    nodes.collect()
 }
 
 fn every_topic<'a>(cluster: &'a Cluster, context: &Context<'_>) -> Vec<MetadataResponseTopic<'a>> {
@@ -73,29 +132,65 @@ fn every_topic<'a>(cluster: &'a Cluster, context: &Context<'_>) -> Vec<MetadataR
         .collect()
 }
 
-fn asked_topic<'a>(
+/// Each topic once, however often it is asked for. As soon as there is one id, ids count only.
+fn asked_topics<'a>(
     cluster: &'a Cluster,
     context: &Context<'_>,
-    asked: &MetadataRequestTopic<'a>,
+    topics: &[MetadataRequestTopic<'a>],
+) -> Vec<MetadataResponseTopic<'a>> {
+    let mut seen = BTreeSet::new();
+    let ids: Vec<Uuid> = topics
+        .iter()
+        .map(|topic| topic.topic_id)
+        .filter(|id| !id.is_zero() && seen.insert(*id))
+        .collect();
+    if !ids.is_empty() {
+        return ids
+            .into_iter()
+            .map(|id| topic_by_id(cluster, context, id))
+            .collect();
+    }
+    let mut seen = BTreeSet::new();
+    let names = topics.iter().filter_map(|topic| topic.name);
+    names
+        .filter(|name| seen.insert(*name))
+        .map(|name| topic_by_name(cluster, context, name))
+        .collect()
+}
+
+fn topic_by_id<'a>(
+    cluster: &'a Cluster,
+    context: &Context<'_>,
+    topic_id: Uuid,
 ) -> MetadataResponseTopic<'a> {
-    let unknown = |error_code, name, topic_id| MetadataResponseTopic {
-        error_code,
-        name,
-        topic_id,
-        ..Default::default()
-    };
-    match asked.name {
-        Some(name) if cluster.topics.get(name).is_some() => known_topic(cluster, context, name),
-        Some(name) if is_legal_name(name) => unknown(
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            Some(name),
-            Uuid::ZERO,
-        ),
-        Some(name) => unknown(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(name), Uuid::ZERO),
-        None => match cluster.topics.name_of(asked.topic_id) {
-            Some(name) => known_topic(cluster, context, name),
-            None => unknown(ErrorCode::UNKNOWN_TOPIC_ID, None, asked.topic_id),
+    match cluster.topics.name_of(topic_id) {
+        Some(name) => known_topic(cluster, context, name),
+        None => MetadataResponseTopic {
+            error_code: ErrorCode::UNKNOWN_TOPIC_ID,
+            name: None,
+            topic_id,
+            ..Default::default()
         },
+    }
+}
+
+fn topic_by_name<'a>(
+    cluster: &'a Cluster,
+    context: &Context<'_>,
+    name: &'a str,
+) -> MetadataResponseTopic<'a> {
+    if cluster.topics.get(name).is_some() {
+        return known_topic(cluster, context, name);
+    }
+    let error_code = match check_topic_name(name) {
+        Ok(()) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        Err(refusal) => refusal.code,
+    };
+    MetadataResponseTopic {
+        error_code: context.check_partition(name, -1).err().unwrap_or(error_code),
+        name: Some(name),
+        is_internal: is_internal(name),
+        ..Default::default()
     }
 }
 
@@ -117,6 +212,7 @@ fn known_topic<'a>(
         error_code: forced.unwrap_or_default(),
         name: Some(name),
         topic_id: topic.map_or(Uuid::ZERO, |topic| topic.id),
+        is_internal: is_internal(name),
         partitions: partitions.collect(),
         ..Default::default()
     }
@@ -136,10 +232,16 @@ fn partition_of(
     } else {
         -1
     };
-    let missing = if leader < 0 {
-        ErrorCode::LEADER_NOT_AVAILABLE
-    } else {
-        ErrorCode::NONE
+    // Version 0 could not tell a replica that is down (`KRaftMetadataCache.getPartitionMetadata`).
+    let missing = match leader {
+        -1 => ErrorCode::LEADER_NOT_AVAILABLE,
+        _ if context.version == 0 && !down.is_empty() => ErrorCode::REPLICA_NOT_AVAILABLE,
+        _ => ErrorCode::NONE,
+    };
+    let shown = |nodes: &[i32]| -> Vec<i32> {
+        let nodes = nodes.iter().copied();
+        let there = |id: &i32| context.version > 0 || cluster.is_up(*id);
+        nodes.filter(there).collect()
     };
     MetadataResponsePartition {
         error_code: context
@@ -149,8 +251,8 @@ fn partition_of(
         partition_index: index,
         leader_id: leader,
         leader_epoch: partition.leader_epoch,
-        replica_nodes: partition.replicas.clone().into(),
-        isr_nodes: partition.isr.clone().into(),
+        replica_nodes: shown(&partition.replicas).into(),
+        isr_nodes: shown(&partition.isr).into(),
         offline_replicas: down.into(),
     }
 }

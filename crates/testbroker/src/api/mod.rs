@@ -1,7 +1,11 @@
 //! The APIs, one a file. Each file says which versions it serves and what it leaves out.
 
+mod acls;
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
@@ -20,8 +24,26 @@ mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;
+mod client_quotas;
+mod create_partitions;
+mod create_topics;
+mod delegation_tokens;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod elect_leaders;
+mod end_txn;
+mod fetch;
+mod find_coordinator;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
 mod list_transactions;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -34,6 +56,7 @@ mod sasl_handshake;
 mod sync_group;
 mod touched;
 mod txn_offset_commit;
+mod unregister_broker;
 mod update_features;
 mod versions;
 mod write_txn_markers;
@@ -73,7 +96,7 @@ pub(crate) fn handle(
 
 /// The APIs served, a line each in the order of their keys: key, module, request.
 macro_rules! apis {
-    ($($key:ident, $module:ident, $request:ty;)*) => {
+    ($($key:ident, $($module:ident)::+, $request:ty;)*) => {
         /// Every API served, in the order of its key.
         pub(crate) const SERVED: &[ApiKey] = &[$(ApiKey::$key),*];
 
@@ -95,7 +118,7 @@ macro_rules! apis {
                 exact: cluster.config.refuse_trailing_bytes,
             };
             Ok(match name.api {
-                $(ApiKey::$key => $module::handle(cluster, context, &body.read::<$request>()?),)*
+                $(ApiKey::$key => $($module::)+handle(cluster, context, &body.read::<$request>()?),)*
                 other => Reply::Close(format!("{other} is not served")),
             })
         }
@@ -136,6 +159,25 @@ apis! {
     END_TXN, end_txn, wire::EndTxnRequest<'_>;
     WRITE_TXN_MARKERS, write_txn_markers, wire::WriteTxnMarkersRequest<'_>;
     TXN_OFFSET_COMMIT, txn_offset_commit, wire::TxnOffsetCommitRequest<'_>;
+    DESCRIBE_ACLS, acls::describe, wire::DescribeAclsRequest<'_>;
+    CREATE_ACLS, acls::create, wire::CreateAclsRequest<'_>;
+    DELETE_ACLS, acls::delete, wire::DeleteAclsRequest<'_>;
+    DESCRIBE_CONFIGS, describe_configs, wire::DescribeConfigsRequest<'_>;
+    ALTER_CONFIGS, alter_configs, wire::AlterConfigsRequest<'_>;
+    ALTER_REPLICA_LOG_DIRS, alter_replica_log_dirs, wire::AlterReplicaLogDirsRequest<'_>;
+    DESCRIBE_LOG_DIRS, describe_log_dirs, wire::DescribeLogDirsRequest<'_>;
+    CREATE_PARTITIONS, create_partitions, wire::CreatePartitionsRequest<'_>;
+    CREATE_DELEGATION_TOKEN, delegation_tokens::create, wire::CreateDelegationTokenRequest<'_>;
+    RENEW_DELEGATION_TOKEN, delegation_tokens::renew, wire::RenewDelegationTokenRequest<'_>;
+    EXPIRE_DELEGATION_TOKEN, delegation_tokens::expire, wire::ExpireDelegationTokenRequest<'_>;
+    DESCRIBE_DELEGATION_TOKEN, delegation_tokens::describe, wire::DescribeDelegationTokenRequest<'_>;
+    ELECT_LEADERS, elect_leaders, wire::ElectLeadersRequest<'_>;
+    INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs, wire::IncrementalAlterConfigsRequest<'_>;
+    ALTER_PARTITION_REASSIGNMENTS, alter_partition_reassignments, wire::AlterPartitionReassignmentsRequest<'_>;
+    LIST_PARTITION_REASSIGNMENTS, list_partition_reassignments, wire::ListPartitionReassignmentsRequest<'_>;
+    DESCRIBE_CLIENT_QUOTAS, client_quotas::describe, wire::DescribeClientQuotasRequest<'_>;
+    ALTER_CLIENT_QUOTAS, client_quotas::alter, wire::AlterClientQuotasRequest<'_>;
+    DESCRIBE_QUORUM, describe_quorum, wire::DescribeQuorumRequest<'_>;
     UPDATE_FEATURES, update_features, wire::UpdateFeaturesRequest<'_>;
     SASL_AUTHENTICATE, sasl_authenticate, wire::SaslAuthenticateRequest<'_>;
     CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat, wire::ConsumerGroupHeartbeatRequest<'_>;
@@ -145,6 +187,10 @@ apis! {
     DESCRIBE_PRODUCERS, describe_producers, wire::DescribeProducersRequest<'_>;
     DESCRIBE_TRANSACTIONS, describe_transactions, wire::DescribeTransactionsRequest<'_>;
     LIST_TRANSACTIONS, list_transactions, wire::ListTransactionsRequest<'_>;
+    DESCRIBE_CLUSTER, describe_cluster, wire::DescribeClusterRequest;
+    UNREGISTER_BROKER, unregister_broker, wire::UnregisterBrokerRequest;
+    LIST_CONFIG_RESOURCES, list_config_resources, wire::ListConfigResourcesRequest<'_>;
+    DESCRIBE_TOPIC_PARTITIONS, describe_topic_partitions, wire::DescribeTopicPartitionsRequest<'_>;
 }
 
 /// A request's body.

@@ -4,6 +4,8 @@ mod cleaning;
 mod coordinators;
 pub(crate) mod fetch_sessions;
 mod markers;
+mod quotas;
+mod reassignments;
 mod replicas;
 mod topic_config;
 mod topics;
@@ -15,14 +17,17 @@ use std::time::{Duration, Instant};
 pub use coordinators::CoordinatorKind;
 pub(crate) use coordinators::{Coordinators, spread};
 use fetch_sessions::FetchSessions;
+pub(crate) use quotas::{Entity, Quotas};
+pub(crate) use reassignments::Reassignments;
 pub use replicas::Keep;
 pub(crate) use topic_config::TopicConfig;
-pub(crate) use topics::{Partition, Topics, is_legal_name};
+pub(crate) use topics::{Partition, Topics, check_topic_name};
 pub(crate) use transactions::{JoinMode, millis, offsets_participant};
 
 use milena_wire::compress::{Compressor, Decompressor};
 
 use crate::api::{PendingDeletion, PendingProduce};
+use crate::config::store::Configs;
 use crate::config::BrokerConfig;
 use crate::features::{Features, GROUP_VERSION, TRANSACTION_VERSION};
 use crate::group::Groups;
@@ -55,6 +60,10 @@ pub(crate) struct Cluster {
     /// Requests that wait for something that has just happened.
     pub(crate) woken: BTreeSet<u64>,
     pub(crate) features: Features,
+    /// Settings altered since the start, but those of topics.
+    pub(crate) configs: Configs,
+    pub(crate) quotas: Quotas,
+    pub(crate) reassignments: Reassignments,
     /// First `now` seen: where the wall clock starts.
     started: Option<Instant>,
     /// Last `now` seen, for commands that carry none.
@@ -121,6 +130,9 @@ impl Cluster {
             pending_deletions: BTreeMap::new(),
             woken: BTreeSet::new(),
             features: Features::new(config.emulate, config.transaction_version),
+            configs: Configs::new(&config),
+            quotas: Quotas::default(),
+            reassignments: Reassignments::default(),
             started: None,
             now: None,
             config,

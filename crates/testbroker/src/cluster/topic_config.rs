@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use milena_wire::record::Compression;
 
-use crate::config::BrokerConfig;
+use crate::config::store::Settings;
+use crate::config::{BrokerConfig, value};
 
 /// A topic's settings: those that somebody has set, and what follows for the broker.
 #[derive(Clone, Debug)]
@@ -61,4 +62,54 @@ impl TopicConfig {
             compaction_lag_min: Duration::ZERO,
         }
     }
+
+    /// What these values make of a topic. `value` knows those set for the topic (`overrides`) and
+    /// what it has for the others, well-formed as `check_topic_settings` wants them.
+    pub(crate) fn read(value: impl Fn(&str) -> Option<String>, overrides: Settings) -> Self {
+        let text = |name: &str| value(name).unwrap_or_default();
+        let number = |name: &str| text(name).parse::<i64>().ok();
+        let limit = |name: &str| number(name).and_then(|number| u64::try_from(number).ok());
+        let time = |name: &str| {
+            let millis = limit(name).filter(|millis| *millis < FOR_EVER)?;
+            Some(Duration::from_millis(millis))
+        };
+        let policies = text("cleanup.policy");
+        let has = |policy: &str| value::list(&policies).any(|item| item == policy);
+        let is = |name: &str| text(name) == "true";
+        Self {
+            compacted: has("compact"),
+            deleted: has("delete"),
+            retention: time("retention.ms"),
+            retention_bytes: limit("retention.bytes"),
+            message_bytes_max: limit("max.message.bytes").map_or(usize::MAX, size),
+            min_insync_replicas: limit("min.insync.replicas").map_or(1, size),
+            log_append_time: text("message.timestamp.type") == "LogAppendTime",
+            timestamp_before_max: time("message.timestamp.before.max.ms"),
+            timestamp_after_max: time("message.timestamp.after.max.ms"),
+            compression: compression(&text("compression.type")),
+            unclean_leader_election: is("unclean.leader.election.enable"),
+            delete_retention: time("delete.retention.ms").unwrap_or_default(),
+            compaction_lag_min: time("min.compaction.lag.ms").unwrap_or_default(),
+            overrides,
+        }
+    }
+}
+
+/// From so many milliseconds on a time is without end, and is not added to any clock.
+const FOR_EVER: u64 = i64::MAX as u64 / 4;
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// `None`: the producer's.
+fn compression(name: &str) -> Option<Compression> {
+    Some(match name {
+        "uncompressed" => Compression::None,
+        "gzip" => Compression::Gzip,
+        "snappy" => Compression::Snappy,
+        "lz4" => Compression::Lz4,
+        "zstd" => Compression::Zstd,
+        _ => return None,
+    })
 }

@@ -7,8 +7,10 @@ use milena_wire::{ErrorCode, Uuid};
 
 use super::replicas::Followers;
 use super::{Cluster, OFFSETS_TOPIC, TopicConfig};
-use crate::limits::{PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
+use crate::config::Emulate;
+use crate::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
 use crate::log::PartitionLog;
+use crate::refusal::Refusal;
 
 /// The topics by name.
 #[derive(Debug)]
@@ -56,13 +58,6 @@ impl Partition {
             .find(|(_, start)| **start <= offset);
         started.map_or(self.leader_epoch, |(epoch, _)| *epoch)
     }
-}
-
-/// Why a topic was not created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CreateError {
-    pub(crate) code: ErrorCode,
-    pub(crate) message: &'static str,
 }
 
 impl Topics {
@@ -127,40 +122,63 @@ impl Topics {
         })
     }
 
-    /// Whether a topic of this name and size may be created.
-    pub(crate) fn check_new(&self, name: &str, partitions: i32) -> Result<(), CreateError> {
-        let refuse = |code, message| Err(CreateError { code, message });
-        if !is_legal_name(name) {
-            return refuse(
-                ErrorCode::INVALID_TOPIC_EXCEPTION,
-                "the topic name is not legal",
-            );
-        }
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Topic> {
+        self.by_name.get_mut(name)
+    }
+
+    /// Whether a topic of this name may be created.
+    pub(crate) fn check_new_name(&self, name: &str) -> Result<(), Refusal> {
+        check_topic_name(name)?;
         if self.by_name.contains_key(name) || name == OFFSETS_TOPIC {
-            return refuse(ErrorCode::TOPIC_ALREADY_EXISTS, "the topic exists");
+            let message = format!("Topic '{name}' already exists.");
+            return Err(Refusal::new(ErrorCode::TOPIC_ALREADY_EXISTS, message));
         }
-        if !(1..=PARTITIONS_PER_TOPIC_MAX).contains(&partitions) {
-            return refuse(
-                ErrorCode::INVALID_PARTITIONS,
-                "the number of partitions is not allowed",
-            );
-        }
-        if self.by_name.len() >= TOPICS_MAX {
-            return refuse(
-                ErrorCode::POLICY_VIOLATION,
-                "the test broker has no room for more topics",
-            );
+        if let Some(existing) = self.colliding(name) {
+            return Err(Refusal::new(
+                ErrorCode::INVALID_TOPIC_EXCEPTION,
+                format!("Topic '{name}' collides with existing topic: {existing}"),
+            ));
         }
         Ok(())
     }
 
-    fn insert(&mut self, name: &str, config: TopicConfig, partitions: Vec<Partition>) -> Uuid {
-        let id = loop {
+    /// Whether there is room for so many more partitions, in one topic and in all.
+    pub(crate) fn check_room(&self, before: usize, count: usize) -> Result<(), Refusal> {
+        let most = usize::try_from(PARTITIONS_PER_TOPIC_MAX).unwrap_or(usize::MAX);
+        let all: usize = self.by_name.values().map(|it| it.partitions.len()).sum();
+        let topics = self.by_name.len() + usize::from(before == 0);
+        if before + count > most || all + count > PARTITIONS_MAX || topics > TOPICS_MAX {
+            return Err(Refusal::new(
+                ErrorCode::POLICY_VIOLATION,
+                "the test broker has no room for so many topics or partitions",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A topic that would have the same metrics: Kafka makes `_` of `.` there.
+    fn colliding(&self, name: &str) -> Option<&Arc<str>> {
+        let unified = |name: &str| -> String { name.replace('.', "_") };
+        if !name.contains(['.', '_']) {
+            return None;
+        }
+        let wanted = unified(name);
+        let same = |other: &&Arc<str>| other.len() == wanted.len() && unified(other) == wanted;
+        self.by_name.keys().find(same)
+    }
+
+    /// An id that no topic has.
+    pub(crate) fn next_id(&mut self) -> Uuid {
+        loop {
             let id = Uuid(self.random.u128(1..).to_be_bytes());
             if !self.names.contains_key(&id) {
-                break id;
+                return id;
             }
-        };
+        }
+    }
+
+    fn insert(&mut self, name: &str, config: TopicConfig, partitions: Vec<Partition>) -> Uuid {
+        let id = self.next_id();
         let name: Arc<str> = name.into();
         self.names.insert(id, name.clone());
         self.by_name.insert(
@@ -200,41 +218,80 @@ impl Cluster {
         partitions: i32,
         replication: usize,
         config: TopicConfig,
-    ) -> Result<Uuid, CreateError> {
-        let nodes = self.nodes.len();
-        let ring = |index: i32| {
-            let first = usize::try_from(index).unwrap_or(0);
-            let ids = (first..first + replication.clamp(1, nodes)).map(|place| place % nodes);
-            ids.map(|place| self.nodes[place].id).collect()
+    ) -> Result<Uuid, Refusal> {
+        let assignment = self.spread(0, partitions, replication)?;
+        self.create_topic_on(name, assignment, config)
+    }
+
+    /// Replicas for `count` partitions from `first` on: the nodes in turn.
+    pub(crate) fn spread(
+        &self,
+        first: usize,
+        count: i32,
+        replication: usize,
+    ) -> Result<Vec<Vec<i32>>, Refusal> {
+        let Some(count) = usize::try_from(count).ok().filter(|count| *count > 0) else {
+            return Err(Refusal::new(
+                ErrorCode::INVALID_PARTITIONS,
+                "Number of partitions was set to an invalid non-positive value.",
+            ));
         };
-        let assignment = (0..partitions.clamp(0, PARTITIONS_PER_TOPIC_MAX))
-            .map(ring)
-            .collect();
-        self.create_topic_on(name, partitions, assignment, config)
+        let nodes = self.nodes.len();
+        if !(1..=nodes).contains(&replication) {
+            let cordoned = match self.config.emulate {
+                Emulate::V4_3 => " or some brokers have all their log directories cordoned",
+                Emulate::V3_9 => "",
+            };
+            let message = format!(
+                "Unable to replicate the partition {replication} time(s): The target replication \
+                 factor of {replication} cannot be reached because only {nodes} broker(s) are \
+                 registered{cordoned}."
+            );
+            return Err(Refusal::new(ErrorCode::INVALID_REPLICATION_FACTOR, message));
+        }
+        self.topics.check_room(first, count)?;
+        let ring = |start: usize| {
+            let places = (start..start + replication).map(|place| place % nodes);
+            places.map(|place| self.nodes[place].id).collect()
+        };
+        Ok((first..first + count).map(ring).collect())
     }
 
     /// Creates a topic whose partitions are on just these nodes, the preferred leader first.
     pub(crate) fn create_topic_on(
         &mut self,
         name: &str,
-        partitions: i32,
         assignment: Vec<Vec<i32>>,
         config: TopicConfig,
-    ) -> Result<Uuid, CreateError> {
-        self.topics.check_new(name, partitions)?;
+    ) -> Result<Uuid, Refusal> {
+        self.topics.check_new_name(name)?;
+        self.topics.check_room(0, assignment.len())?;
         let min_isr = config.min_insync_replicas;
         let place = |replicas| self.new_partition(replicas, min_isr);
         let partitions = assignment.into_iter().map(place).collect();
         Ok(self.topics.insert(name, config, partitions))
     }
 
+    /// Gives a topic more partitions, on these nodes.
+    pub(crate) fn add_partitions(&mut self, name: &str, assignment: Vec<Vec<i32>>) {
+        let Some(topic) = self.topics.get(name) else {
+            return;
+        };
+        let min_isr = topic.config.min_insync_replicas;
+        let place = |replicas| self.new_partition(replicas, min_isr);
+        let partitions: Vec<Partition> = assignment.into_iter().map(place).collect();
+        if let Some(topic) = self.topics.get_mut(name) {
+            topic.partitions.extend(partitions);
+        }
+    }
+
     /// How many nodes hold a partition of a topic created without a count.
     pub(crate) fn default_replication(&self) -> usize {
-        self.nodes.len()
+        usize::try_from(self.config.replication_factor()).unwrap_or(1)
     }
 
     pub(crate) fn default_topic_config(&self) -> TopicConfig {
-        TopicConfig::of_cluster(&self.config)
+        self.topic_config(BTreeMap::new())
     }
 
     pub(crate) fn delete_topic(&mut self, name: &str) -> bool {
@@ -242,6 +299,7 @@ impl Cluster {
             return false;
         };
         self.topics.names.remove(&topic.id);
+        self.reassignments.forget_topic(name);
         for partition in topic.partitions {
             self.topics.log_bytes -= partition.log.bytes();
             self.woken.extend(partition.waiting);
@@ -306,10 +364,26 @@ impl Cluster {
     }
 }
 
-/// `org.apache.kafka.common.internals.Topic.validate`.
-pub(crate) fn is_legal_name(name: &str) -> bool {
+/// Whether a topic may have this name (`Topic.validate`).
+pub(crate) fn check_topic_name(name: &str) -> Result<(), Refusal> {
+    const LEN_MAX: usize = 249;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    !name.is_empty() && name != "." && name != ".." && name.len() <= 249 && name.bytes().all(legal)
+    let reason = match name {
+        "" => "the empty string is not allowed".to_owned(),
+        "." | ".." => format!("'{name}' is not allowed"),
+        _ if name.len() > LEN_MAX => {
+            format!("the length of '{name}' is longer than the max allowed length {LEN_MAX}")
+        }
+        _ if !name.bytes().all(legal) => format!(
+            "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and \
+             '-'"
+        ),
+        _ => return Ok(()),
+    };
+    Err(Refusal::new(
+        ErrorCode::INVALID_TOPIC_EXCEPTION,
+        format!("Topic name is invalid: {reason}"),
+    ))
 }
 
 #[cfg(test)]
@@ -319,9 +393,9 @@ mod tests {
 
     #[test]
     fn names_follow_kafkas_rules() {
-        assert!(is_legal_name("orders-1.eu_west"));
+        assert_eq!(check_topic_name("orders-1.eu_west"), Ok(()));
         for name in ["", ".", "..", "a b", "a/b", "ä", &"x".repeat(250)] {
-            assert!(!is_legal_name(name), "{name}");
+            assert!(check_topic_name(name).is_err(), "{name}");
         }
     }
 

@@ -4,38 +4,18 @@ use std::time::Duration;
 
 use super::registry::broker_settings;
 use super::value::{self, Check, Kind};
-use super::{BrokerConfig, Emulate};
-
-/// Why a property was not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PropertyError {
-    /// No broker knows this name.
-    Unknown(String),
-    /// The value is not of the setting's type.
-    Invalid(String),
-}
-
-impl std::fmt::Display for PropertyError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unknown(name) => write!(f, "{name} is no setting of a Kafka broker"),
-            Self::Invalid(reason) => f.write_str(reason),
-        }
-    }
-}
-
-impl std::error::Error for PropertyError {}
+use super::{BrokerConfig, ConfigError, Emulate};
 
 impl BrokerConfig {
     /// Sets a broker's property by Kafka's name, such as `num.partitions` or `log.retention.ms`.
     /// Those that this broker has a setting for, and those that topics follow, act; all of them
     /// show in DescribeConfigs.
-    pub fn set(&mut self, name: &str, text: &str) -> Result<(), PropertyError> {
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), ConfigError> {
         let settings = [Emulate::V4_3, Emulate::V3_9].map(broker_settings);
         let Some(setting) = settings.iter().find_map(|settings| settings.get(name)) else {
-            return Err(PropertyError::Unknown(name.to_owned()));
+            return Err(ConfigError::UnknownProperty(name.to_owned()));
         };
-        value::check(name, setting.kind, Check::Any, text).map_err(PropertyError::Invalid)?;
+        value::check(name, setting.kind, Check::Any, text).map_err(ConfigError::Property)?;
         let text = value::normal(setting.kind, text);
         self.set_field(name, setting.kind, &text)?;
         self.properties.insert(name.to_owned(), text);
@@ -52,11 +32,11 @@ impl BrokerConfig {
         (!is_default || self.properties.contains_key(name)).then_some(current)
     }
 
-    fn set_field(&mut self, name: &str, kind: Kind, text: &str) -> Result<(), PropertyError> {
+    fn set_field(&mut self, name: &str, kind: Kind, text: &str) -> Result<(), ConfigError> {
         let number = text.parse::<i64>().unwrap_or_default();
         let small = |min: i64| {
             let check = value::check(name, kind, Check::AtLeast(min), text);
-            check.map_err(PropertyError::Invalid).map(|()| number)
+            check.map_err(ConfigError::Property).map(|()| number)
         };
         match name {
             "num.partitions" => {
@@ -77,6 +57,9 @@ impl BrokerConfig {
                 self.concurrent_retry_max = millis(small(0)?);
             }
             "log.retention.bytes" => self.retention_bytes = u64::try_from(number).ok(),
+            "replica.lag.time.max.ms" => self.replica_lag_max = millis(small(0)?),
+            "log.retention.check.interval.ms" => self.retention_check = millis(small(1)?),
+            "producer.id.expiration.ms" => self.producer_id_expiration = millis(small(1)?),
             _ => {}
         }
         Ok(())
@@ -95,6 +78,9 @@ impl BrokerConfig {
             "transaction.max.timeout.ms" => millis(self.transaction_timeout_max),
             "add.partitions.to.txn.retry.backoff.ms" => millis(self.concurrent_retry),
             "add.partitions.to.txn.retry.backoff.max.ms" => millis(self.concurrent_retry_max),
+            "replica.lag.time.max.ms" => millis(self.replica_lag_max),
+            "log.retention.check.interval.ms" => millis(self.retention_check),
+            "producer.id.expiration.ms" => millis(self.producer_id_expiration),
             "log.retention.bytes" => self
                 .retention_bytes
                 .map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string()),
@@ -136,10 +122,10 @@ mod tests {
     fn unknown_names_and_wrong_values_are_refused() {
         let mut config = BrokerConfig::default();
         let unknown = config.set("num.partition", "3");
-        assert_eq!(unknown, Err(PropertyError::Unknown("num.partition".into())));
+        assert_eq!(unknown, Err(ConfigError::UnknownProperty("num.partition".into())));
         for (name, value) in [("num.partitions", "x"), ("num.partitions", "0")] {
             let refused = config.set(name, value);
-            assert!(matches!(refused, Err(PropertyError::Invalid(_))));
+            assert!(matches!(refused, Err(ConfigError::Property(_))));
         }
         assert_eq!(config.default_partitions, 1);
     }

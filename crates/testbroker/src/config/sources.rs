@@ -156,10 +156,7 @@ impl Cluster {
             return;
         };
         topic.config = config;
-        let partitions = topic.partitions.len();
-        for index in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-            self.wake(name, index);
-        }
+        self.settle_topic(name);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::{BrokerConfig, Emulate};
+
 /// Settings by name, as they were set.
 pub(crate) type Settings = BTreeMap<String, String>;
 
@@ -46,6 +48,19 @@ impl ResourceKind {
 }
 
 impl Configs {
+    /// With eligible leader replicas (KIP-966), which 4.3 has, the setting of how many must be in
+    /// sync is the cluster's: a new cluster takes it from the first broker's file.
+    pub(crate) fn new(config: &BrokerConfig) -> Self {
+        let mut configs = Self::default();
+        if config.emulate == Emulate::V4_3 {
+            let name = "min.insync.replicas";
+            let value = config.property(name).unwrap_or_else(|| "1".to_owned());
+            let settings = Settings::from([(name.to_owned(), value)]);
+            configs.put(ResourceKind::Broker, "", settings);
+        }
+        configs
+    }
+
     pub(crate) fn get(&self, kind: ResourceKind, name: &str) -> Option<&Settings> {
         self.by_resource.get(&(kind, name.to_owned()))
     }

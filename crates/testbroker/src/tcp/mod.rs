@@ -48,6 +48,7 @@ pub struct TestBrokerBuilder {
     topics: Vec<(String, i32, Option<i16>)>,
     #[cfg(feature = "tls")]
     tls: Option<tls::TlsFiles>,
+    properties: Vec<(String, String)>,
 }
 
 /// Connections that the front keeps unless told otherwise. Tests of other clients open them by the
@@ -70,6 +71,7 @@ impl TestBroker {
             topics: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
+            properties: Vec::new(),
         }
     }
 
@@ -227,6 +229,19 @@ impl TestBrokerBuilder {
         self
     }
 
+    /// A broker's setting by Kafka's name, such as `num.partitions`; see
+    /// [`BrokerConfig::set`](crate::BrokerConfig::set).
+    pub fn broker_config(mut self, name: &str, value: &str) -> Self {
+        self.properties.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The racks of the nodes, in the order of their ids. Default none.
+    pub fn racks<R: Into<String>>(mut self, racks: impl IntoIterator<Item = R>) -> Self {
+        self.config.racks = racks.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The port of the first node; the others take those behind it. Default: the system chooses.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
@@ -239,7 +254,10 @@ impl TestBrokerBuilder {
     /// A port is not to be had, or (`InvalidInput`) one of the topics cannot be, or no Kafka could
     /// have these settings ([`ConfigError`](crate::ConfigError)).
     pub fn start(mut self) -> io::Result<TestBroker> {
-        let checked = self.config.check();
+        let properties = std::mem::take(&mut self.properties);
+        let mut set = properties.iter();
+        let set = set.try_for_each(|(name, value)| self.config.set(name, value));
+        let checked = set.and_then(|()| self.config.check());
         checked.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         #[cfg(feature = "tls")]
         let acceptor = self.tls.as_ref().map(tls::TlsFiles::acceptor).transpose()?;

@@ -197,6 +197,11 @@ fn metadata_creates_topics_only_if_told_to() {
     };
     let mut cluster = Cluster::new(config);
     assert_eq!(
+        cluster.describe(1, "new").0,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        "KRaft creates it behind the answer"
+    );
+    assert_eq!(
         cluster.describe(1, "new"),
         (ErrorCode::NONE, vec![(1, 0), (1, 0)])
     );

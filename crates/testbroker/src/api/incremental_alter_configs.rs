@@ -1,0 +1,141 @@
+//! IncrementalAlterConfigs v0-1. A broker's own settings are altered at that broker only.
+//!
+//! Not done: loggers' levels (there is a logger `root`, whose level is taken and forgotten).
+
+use std::collections::BTreeMap;
+
+use milena_wire::messages::{
+    IncrementalAlterConfigsAlterConfigsResource,
+    IncrementalAlterConfigsAlterConfigsResourceResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+};
+
+use crate::cluster::Cluster;
+use crate::config::Emulate;
+use crate::config::alter::{Change, check_changes};
+use crate::config::store::ResourceKind;
+use crate::refusal::{Refusal, parts};
+use crate::request::{Context, Reply};
+
+const LEVELS: &[&str] = &["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+
+pub(crate) fn handle(
+    cluster: &mut Cluster,
+    context: &Context<'_>,
+    request: &IncrementalAlterConfigsRequest<'_>,
+) -> Reply {
+    let mut times: BTreeMap<(i8, &str), u32> = BTreeMap::new();
+    for resource in &request.resources {
+        let key = (resource.resource_type, resource.resource_name);
+        *times.entry(key).or_default() += 1;
+    }
+    let mut results = Vec::new();
+    for resource in &request.resources {
+        let key = (resource.resource_type, resource.resource_name);
+        let once = times.get(&key) == Some(&1);
+        results.push(alter(cluster, context, resource, once, request.validate_only));
+    }
+    let all = request.resources.iter().zip(&results);
+    let responses = all.map(|(resource, result)| {
+        let (error_code, error_message) = parts(result);
+        IncrementalAlterConfigsAlterConfigsResourceResponse {
+            error_code: context.shown(error_code),
+            error_message,
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+        }
+    });
+    let response = IncrementalAlterConfigsResponse {
+        throttle_time_ms: context.throttle_time_ms,
+        responses: responses.collect(),
+    };
+    context.answer(&response)
+}
+
+fn alter(
+    cluster: &mut Cluster,
+    context: &Context<'_>,
+    resource: &IncrementalAlterConfigsAlterConfigsResource<'_>,
+    once: bool,
+    validate_only: bool,
+) -> Result<(), Refusal> {
+    context.check().map_err(Refusal::forced)?;
+    if !once {
+        let message = "Each resource must appear at most once.";
+        return Err(Refusal::invalid_request(message));
+    }
+    let changes = resource.configs.iter().map(|config| Change {
+        name: config.name,
+        operation: config.config_operation,
+        value: config.value,
+    });
+    let changes: Vec<Change<'_>> = changes.collect();
+    let name = resource.resource_name;
+    match alterable(cluster, resource.resource_type) {
+        Some(ResourceKind::BrokerLogger) => {
+            check_changes(&changes)?;
+            check_logger(context.node, name, &changes)
+        }
+        Some(kind) => {
+            cluster.alter_settings(context.node, kind, name, &changes, false, validate_only)
+        }
+        None => {
+            check_changes(&changes)?;
+            Err(unknown(resource.resource_type))
+        }
+    }
+}
+
+/// The kind of a resource if this release knows it.
+pub(super) fn alterable(cluster: &Cluster, number: i8) -> Option<ResourceKind> {
+    let groups = cluster.config.emulate != Emulate::V3_9;
+    ResourceKind::of(number).filter(|kind| *kind != ResourceKind::Group || groups)
+}
+
+pub(super) fn unknown(number: i8) -> Refusal {
+    Refusal::invalid_request(format!("Unknown resource type {number}"))
+}
+
+/// `RuntimeLoggerManager.applyChangesForResource`.
+fn check_logger(node: i32, name: &str, changes: &[Change<'_>]) -> Result<(), Refusal> {
+    match name.parse::<i32>() {
+        Err(_) => {
+            let message = format!("Node id must be an integer, but it is: {name}");
+            return Err(Refusal::invalid_request(message));
+        }
+        Ok(id) if id != node => {
+            let message = format!("Unexpected node id. Expected {node}, but received {id}");
+            return Err(Refusal::invalid_request(message));
+        }
+        Ok(_) => {}
+    }
+    for change in changes {
+        let verb = match change.operation {
+            0 | 1 => "",
+            2 => "APPEND",
+            3 => "SUBTRACT",
+            other => {
+                let message = format!("Unknown operation type {other} is not allowed for the BROKER_LOGGER resource");
+                return Err(Refusal::invalid_request(message));
+            }
+        };
+        if !verb.is_empty() {
+            let message = format!("{verb} operation is not allowed for the BROKER_LOGGER resource");
+            return Err(Refusal::invalid_request(message));
+        }
+        let logger = change.name;
+        if logger != "root" {
+            let message = format!("Logger {logger} does not exist!");
+            return Err(Refusal::invalid_config(message));
+        }
+        let level = change.value.unwrap_or("INFO");
+        if !LEVELS.contains(&level) {
+            return Err(Refusal::invalid_config(format!(
+                "Cannot set the log level of {logger} to {level} as it is not a supported log level. \
+                 Valid log levels are {}",
+                LEVELS.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
