@@ -27,9 +27,9 @@ mod group;
 mod history;
 mod limits;
 mod log;
+mod refusal;
 #[cfg(feature = "tcp")]
 pub mod relay;
-mod refusal;
 mod request;
 mod sasl;
 #[cfg(feature = "tcp")]

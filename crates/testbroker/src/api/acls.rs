@@ -68,5 +68,8 @@ pub(crate) fn delete_acls(
 }
 
 fn refusal(context: &Context<'_>) -> ErrorCode {
-    context.check().err().unwrap_or(ErrorCode::SECURITY_DISABLED)
+    context
+        .check()
+        .err()
+        .unwrap_or(ErrorCode::SECURITY_DISABLED)
 }

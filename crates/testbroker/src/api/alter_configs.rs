@@ -28,7 +28,13 @@ pub(crate) fn handle(
     for resource in &request.resources {
         let key = (resource.resource_type, resource.resource_name);
         let once = times.get(&key) == Some(&1);
-        results.push(alter(cluster, context, resource, once, request.validate_only));
+        results.push(alter(
+            cluster,
+            context,
+            resource,
+            once,
+            request.validate_only,
+        ));
     }
     let all = request.resources.iter().zip(&results);
     let responses = all.map(|(resource, result)| {

@@ -3,8 +3,8 @@
 
 use milena_wire::ErrorCode;
 use milena_wire::messages::{
-    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
-    ReassignablePartition, ReassignablePartitionResponse, ReassignableTopicResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
+    ReassignablePartitionResponse, ReassignableTopicResponse,
 };
 
 use crate::cluster::Cluster;
@@ -75,7 +75,9 @@ fn alter(
         return Err(unknown(format!("Unable to find a topic named {topic}.")));
     }
     let Some(partition) = cluster.topics.partition(topic, index) else {
-        return Err(unknown(format!("Unable to find partition {topic}:{index}.")));
+        return Err(unknown(format!(
+            "Unable to find partition {topic}:{index}."
+        )));
     };
     let before = partition.replicas.len();
     let Some(replicas) = &asked.replicas else {

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use milena_wire::ErrorCode;
 use milena_wire::messages::{
     AlterClientQuotasRequest, AlterClientQuotasRequestEntryData, AlterClientQuotasResponse,
     AlterClientQuotasResponseEntityData, AlterClientQuotasResponseEntryData,
     DescribeClientQuotasEntityData, DescribeClientQuotasEntryData, DescribeClientQuotasRequest,
     DescribeClientQuotasResponse, ValueData,
 };
-use milena_wire::ErrorCode;
 
 use crate::cluster::{Cluster, Entity};
 use crate::refusal::{Refusal, parts};
@@ -94,7 +94,11 @@ fn filter_of<'a>(
             (ANY, None) => Ok(Wanted::Any),
             (DEFAULT | ANY, Some(_)) => Err(format!(
                 "Request specified MATCH_TYPE_{}, but also specified a match string.",
-                if component.match_type == DEFAULT { "DEFAULT" } else { "SPECIFIED" }
+                if component.match_type == DEFAULT {
+                    "DEFAULT"
+                } else {
+                    "SPECIFIED"
+                }
             )),
             (other, _) => Err(format!("Unknown match type {other}")),
         };

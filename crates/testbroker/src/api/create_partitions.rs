@@ -91,7 +91,9 @@ fn create(
             ));
         }
         Some(assignments) => {
-            let all = assignments.iter().map(|one| one.broker_ids.iter().collect());
+            let all = assignments
+                .iter()
+                .map(|one| one.broker_ids.iter().collect());
             let all: Vec<Vec<i32>> = all.collect();
             let first = topic.partitions.first().map(|it| it.replicas.clone());
             for replicas in &all {

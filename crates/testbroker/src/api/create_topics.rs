@@ -179,9 +179,8 @@ fn manual_assignment(
     cluster: &Cluster,
     topic: &CreatableTopic<'_>,
 ) -> Result<Vec<Vec<i32>>, Refusal> {
-    let wrong = |message: Cow<'static, str>| {
-        Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message)
-    };
+    let wrong =
+        |message: Cow<'static, str>| Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message);
     let both = |what: &str| {
         Err(Refusal::invalid_request(format!(
             "A manual partition assignment was specified, but {what} was not set to -1."
@@ -198,9 +197,8 @@ fn manual_assignment(
         let index = assignment.partition_index;
         let replicas: Vec<i32> = assignment.broker_ids.iter().collect();
         if assigned.contains_key(&index) {
-            let message = format!(
-                "Found multiple manual partition assignments for partition {index}"
-            );
+            let message =
+                format!("Found multiple manual partition assignments for partition {index}");
             return Err(wrong(message.into()));
         }
         cluster.check_replicas(&replicas)?;

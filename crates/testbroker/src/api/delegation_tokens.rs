@@ -44,7 +44,11 @@ pub(crate) fn create_token(
         principal_type: kind.unwrap_or("User"),
         principal_name: owner.unwrap_or("ANONYMOUS"),
         token_requester_principal_type: if context.version >= 3 { "User" } else { "" },
-        token_requester_principal_name: if context.version >= 3 { "ANONYMOUS" } else { "" },
+        token_requester_principal_name: if context.version >= 3 {
+            "ANONYMOUS"
+        } else {
+            ""
+        },
         issue_timestamp_ms: NEVER,
         expiry_timestamp_ms: NEVER,
         max_timestamp_ms: NEVER,

@@ -74,12 +74,7 @@ pub(crate) fn handle(
     context.answer(&response)
 }
 
-fn delete_by_name(
-    cluster: &mut Cluster,
-    context: &Context<'_>,
-    name: &str,
-    times: u32,
-) -> Deleted {
+fn delete_by_name(cluster: &mut Cluster, context: &Context<'_>, name: &str, times: u32) -> Deleted {
     let id = cluster.topics.get(name).map(|topic| topic.id);
     let result = match id {
         _ if times > 1 => Err(Refusal::invalid_request("Duplicate topic name.")),

@@ -14,9 +14,7 @@ use milena_wire::messages::{
 
 use crate::cluster::{Cluster, check_topic_name};
 use crate::config::Emulate;
-use crate::config::registry::{
-    TopicSetting, broker_settings, group_settings, topic_settings,
-};
+use crate::config::registry::{TopicSetting, broker_settings, group_settings, topic_settings};
 use crate::config::sources::{Source, Sourced};
 use crate::config::store::{ResourceKind, Settings};
 use crate::config::value::{self, Kind};
@@ -83,9 +81,7 @@ fn result<'a>(
         let secret = shown.kind == Some(Kind::Password);
         let documentation = match shown.source {
             Source::Logger => Some(""),
-            _ => request
-                .include_documentation
-                .then_some(shown.documentation),
+            _ => request.include_documentation.then_some(shown.documentation),
         };
         DescribeConfigsResourceResult {
             name: &shown.name,
@@ -94,7 +90,11 @@ fn result<'a>(
             config_source: shown.source as i8,
             is_sensitive: secret,
             synonyms: if request.include_synonyms {
-                shown.synonyms.iter().map(|it| synonym(it, secret)).collect()
+                shown
+                    .synonyms
+                    .iter()
+                    .map(|it| synonym(it, secret))
+                    .collect()
             } else {
                 Vec::new()
             },
@@ -126,7 +126,9 @@ fn describe(
 ) -> Result<Vec<Shown>, Refusal> {
     let name = resource.resource_name;
     let must_not_be_empty = |what: &str| {
-        Err(Refusal::invalid_request(format!("{what} must not be empty")))
+        Err(Refusal::invalid_request(format!(
+            "{what} must not be empty"
+        )))
     };
     let mut shown = match kind_of(cluster, resource) {
         Some(ResourceKind::Topic) => topic(cluster, name)?,
@@ -151,7 +153,11 @@ fn describe(
         None => return Err(Refusal::invalid_request(UNEXPECTED)),
     };
     // No names at all ask for everything, as null does.
-    if let Some(keys) = resource.configuration_keys.as_ref().filter(|it| !it.is_empty()) {
+    if let Some(keys) = resource
+        .configuration_keys
+        .as_ref()
+        .filter(|it| !it.is_empty())
+    {
         let wanted: BTreeSet<&str> = keys.iter().copied().collect();
         shown.retain(|setting| wanted.contains(&*setting.name));
     }

@@ -2,12 +2,12 @@
 //!
 //! Not done: there is no metadata log; its end counts what there is.
 
+use milena_wire::ErrorCode;
 use milena_wire::messages::{
     DescribeQuorumListener, DescribeQuorumReplicaState, DescribeQuorumRequest,
     DescribeQuorumResponse, DescribeQuorumResponsePartitionData, DescribeQuorumResponseTopicData,
     Node,
 };
-use milena_wire::ErrorCode;
 
 use super::metadata::controller;
 use crate::cluster::Cluster;
@@ -64,8 +64,14 @@ pub(crate) fn handle(
 
 fn state(cluster: &Cluster, version: i16) -> DescribeQuorumResponsePartitionData<'static> {
     let records = cluster.topics.partitions().count() + cluster.topics.iter().count();
-    let end = i64::try_from(records).unwrap_or(i64::MAX).saturating_add(10);
-    let now = if version >= 1 { cluster.wall_clock() } else { -1 };
+    let end = i64::try_from(records)
+        .unwrap_or(i64::MAX)
+        .saturating_add(10);
+    let now = if version >= 1 {
+        cluster.wall_clock()
+    } else {
+        -1
+    };
     let voters = cluster.nodes.iter().map(|node| DescribeQuorumReplicaState {
         replica_id: node.id,
         log_end_offset: if node.up { end } else { -1 },

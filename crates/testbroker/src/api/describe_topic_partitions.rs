@@ -61,10 +61,12 @@ pub(crate) fn handle(
             break;
         }
     }
-    let next_cursor = next.map(|(topic_name, index)| DescribeTopicPartitionsResponseCursor {
-        topic_name,
-        partition_index: i32::try_from(index).unwrap_or(i32::MAX),
-    });
+    let next_cursor = next.map(
+        |(topic_name, index)| DescribeTopicPartitionsResponseCursor {
+            topic_name,
+            partition_index: i32::try_from(index).unwrap_or(i32::MAX),
+        },
+    );
     context.answer(&DescribeTopicPartitionsResponse {
         throttle_time_ms: context.throttle_time_ms,
         topics,

@@ -68,7 +68,9 @@ pub(crate) fn handle(
 /// Every partition that needs it. Those that do not are not told, their topics are.
 fn elect_all(cluster: &mut Cluster, kind: i8) -> Elected {
     let partitions = cluster.topics.partitions();
-    let all: Vec<_> = partitions.map(|(name, index, _)| (name.clone(), index)).collect();
+    let all: Vec<_> = partitions
+        .map(|(name, index, _)| (name.clone(), index))
+        .collect();
     let mut elected: Elected = Vec::new();
     for (name, index) in all {
         if elected.last().is_none_or(|(last, _)| **last != *name) {

@@ -33,7 +33,13 @@ pub(crate) fn handle(
     for resource in &request.resources {
         let key = (resource.resource_type, resource.resource_name);
         let once = times.get(&key) == Some(&1);
-        results.push(alter(cluster, context, resource, once, request.validate_only));
+        results.push(alter(
+            cluster,
+            context,
+            resource,
+            once,
+            request.validate_only,
+        ));
     }
     let all = request.resources.iter().zip(&results);
     let responses = all.map(|(resource, result)| {
@@ -115,7 +121,9 @@ fn check_logger(node: i32, name: &str, changes: &[Change<'_>]) -> Result<(), Ref
             2 => "APPEND",
             3 => "SUBTRACT",
             other => {
-                let message = format!("Unknown operation type {other} is not allowed for the BROKER_LOGGER resource");
+                let message = format!(
+                    "Unknown operation type {other} is not allowed for the BROKER_LOGGER resource"
+                );
                 return Err(Refusal::invalid_request(message));
             }
         };

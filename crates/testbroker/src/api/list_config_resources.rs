@@ -22,7 +22,9 @@ pub(crate) fn handle(
         0 => *kind == ResourceKind::ClientMetrics,
         _ => asked.is_empty() || asked.contains(&kind.number()),
     };
-    let unknown = asked.iter().any(|number| ResourceKind::of(*number).is_none());
+    let unknown = asked
+        .iter()
+        .any(|number| ResourceKind::of(*number).is_none());
     let error_code = match context.check() {
         Err(code) => code,
         Ok(()) if unknown => ErrorCode::UNSUPPORTED_VERSION,

@@ -24,9 +24,9 @@ pub(crate) fn handle(
     }
     let wanted = |name: &str, index: i32| match &request.topics {
         None => true,
-        Some(topics) => topics
-            .iter()
-            .any(|topic| topic.name == name && topic.partition_indexes.iter().any(|it| it == index)),
+        Some(topics) => topics.iter().any(|topic| {
+            topic.name == name && topic.partition_indexes.iter().any(|it| it == index)
+        }),
     };
     let mut by_topic: BTreeMap<&str, Vec<OngoingPartitionReassignment<'_>>> = BTreeMap::new();
     for (name, index, ongoing) in cluster.reassignments.iter() {

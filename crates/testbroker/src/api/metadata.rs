@@ -30,7 +30,8 @@ pub(crate) fn handle(
     context: &Context<'_>,
     request: &MetadataRequest<'_>,
 ) -> Reply {
-    let nameless = |topic: &MetadataRequestTopic<'_>| topic.name.is_none() && topic.topic_id.is_zero();
+    let nameless =
+        |topic: &MetadataRequestTopic<'_>| topic.name.is_none() && topic.topic_id.is_zero();
     if request.topics.iter().flatten().any(nameless) {
         return neither_name_nor_id(context);
     }
@@ -187,7 +188,10 @@ fn topic_by_name<'a>(
         Err(refusal) => refusal.code,
     };
     MetadataResponseTopic {
-        error_code: context.check_partition(name, -1).err().unwrap_or(error_code),
+        error_code: context
+            .check_partition(name, -1)
+            .err()
+            .unwrap_or(error_code),
         name: Some(name),
         is_internal: is_internal(name),
         ..Default::default()

@@ -145,9 +145,9 @@ impl Broker {
             value: Some(value),
         };
         let node = resource.parse().unwrap_or(self.cluster.first_node());
-        let altered =
-            self.cluster
-                .alter_settings(node, kind, resource, &[change], false, false);
+        let altered = self
+            .cluster
+            .alter_settings(node, kind, resource, &[change], false, false);
         self.pump();
         altered.map_err(said)
     }

@@ -29,6 +29,7 @@ use milena_wire::compress::{Compressor, Decompressor};
 use crate::api::{PendingDeletion, PendingProduce};
 use crate::config::store::Configs;
 use crate::config::BrokerConfig;
+use crate::config::store::Configs;
 use crate::features::{Features, GROUP_VERSION, TRANSACTION_VERSION};
 use crate::group::Groups;
 use crate::sasl::{Sasl, ScramUsers};

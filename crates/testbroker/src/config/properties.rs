@@ -122,7 +122,10 @@ mod tests {
     fn unknown_names_and_wrong_values_are_refused() {
         let mut config = BrokerConfig::default();
         let unknown = config.set("num.partition", "3");
-        assert_eq!(unknown, Err(ConfigError::UnknownProperty("num.partition".into())));
+        assert_eq!(
+            unknown,
+            Err(ConfigError::UnknownProperty("num.partition".into()))
+        );
         for (name, value) in [("num.partitions", "x"), ("num.partitions", "0")] {
             let refused = config.set(name, value);
             assert!(matches!(refused, Err(ConfigError::Property(_))));
