@@ -6,7 +6,7 @@ use milena_wire::messages::{
     TopicResponse,
 };
 
-use crate::cluster::{Cluster, is_legal_name};
+use crate::cluster::{Cluster, check_topic_name};
 use crate::log::ProducerView;
 use crate::request::{Context, Reply};
 
@@ -48,7 +48,7 @@ fn producers(
     index: i32,
 ) -> Result<Vec<ProducerState>, ErrorCode> {
     context.check_partition(topic, index)?;
-    if !is_legal_name(topic) {
+    if check_topic_name(topic).is_err() {
         return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
     }
     let Some(partition) = cluster.topics.partition(topic, index) else {

@@ -27,7 +27,6 @@ pub(crate) use transactions::{JoinMode, millis, offsets_participant};
 use milena_wire::compress::{Compressor, Decompressor};
 
 use crate::api::{PendingDeletion, PendingProduce};
-use crate::config::store::Configs;
 use crate::config::BrokerConfig;
 use crate::config::store::Configs;
 use crate::features::{Features, GROUP_VERSION, TRANSACTION_VERSION};
