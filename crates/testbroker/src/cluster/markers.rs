@@ -32,6 +32,11 @@ impl Cluster {
     /// The decision is taken: the markers follow after `marker_delay`.
     pub(super) fn prepared(&mut self, id: &str) {
         self.stop_timeout(id);
+        // With nobody to tell there is nothing to wait for, nor to hold back.
+        let found = self.transactions.by_id.get(id);
+        if found.is_some_and(|transaction| transaction.partitions.is_empty()) {
+            return self.complete_if_marked(id);
+        }
         let delay = self.config.marker_delay;
         match self.now() {
             Some(now) if !delay.is_zero() => {

@@ -67,7 +67,7 @@ commit5  before    4.3    F     F      F       C     C     cC     S
 commit5  older     4.3    F     F      F       C     C     F      F
 commit5  behind    4.3    F     F      F       C     C     F      F
 commit5  stranger  4.3    M     M      M       C     C     M      M
-abort5   present   4.3    pA+1  pA+1   pA+1    C     C     pA+1   pA+1
+abort5   present   4.3    cA+1  cA+1   pA+1    C     C     cA+1   cA+1
 abort5   before    4.3    F     F      F       C     C     S      cA
 abort5   older     4.3    F     F      F       C     C     F      F
 abort5   behind    4.3    F     F      F       C     C     F      F

@@ -21,5 +21,8 @@ mod offsets;
 mod producing;
 mod requests;
 mod sasl;
+mod transaction_ends;
+mod transaction_failover;
+mod transaction_tools;
 mod transactions;
 mod transactions_tv1;
