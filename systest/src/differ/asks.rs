@@ -1,6 +1,10 @@
 //! What can be asked, by area.
 
+pub(crate) mod admin;
+pub(crate) mod consumer;
 pub(crate) mod fetch;
+pub(crate) mod groups;
+pub(crate) mod offsets;
 pub(crate) mod produce;
 pub(crate) mod transactions;
 

@@ -11,7 +11,7 @@ use super::ask::{Ask, Pen, Sent, Step};
 use super::compare::{Comparer, Difference};
 use super::ids::Ids;
 use super::link::{Heard, Link};
-use super::plan::Plan;
+use super::plan::{LINKS, Plan};
 use super::rules::Tally;
 use super::tree::Value;
 use super::vars::Vars;
@@ -22,9 +22,11 @@ use crate::failure::{Failure, Result};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a request that waits for others is given before the next is sent: they must arrive in the same order on both sides.
 const HEAD_START: Duration = Duration::from_millis(15);
+/// States of a transaction that wait for their producer, or for markers.
+const OPEN: &[&str] = &["Ongoing"];
+const ENDING: &[&str] = &["PrepareCommit", "PrepareAbort", "PrepareEpochFence"];
 /// How often a side is asked again while its answer is one that passes.
 const TRIES: u32 = 60;
-const LINKS: usize = 4;
 
 /// Both brokers, each with what was learned from it.
 pub(crate) struct Pair<'a> {
@@ -170,15 +172,9 @@ impl<'a> Pair<'a> {
             }
             Step::AwaitTimeout(transaction) => {
                 let id = self.real.vars.transactional_id(*transaction);
-                self.settle(
-                    &id,
-                    &[
-                        "Ongoing",
-                        "PrepareCommit",
-                        "PrepareAbort",
-                        "PrepareEpochFence",
-                    ],
-                )?;
+                // Without the step that set a short time-out nothing happens, on either side.
+                self.settle(&id, OPEN, Duration::from_secs(4))?;
+                self.settle(&id, ENDING, PATIENCE)?;
                 Ok(None)
             }
             Step::Ask { ask, link, version } => {
@@ -293,7 +289,9 @@ impl<'a> Pair<'a> {
         }
         if let Some(transaction) = ask.ends_transaction() {
             let id = self.real.vars.transactional_id(transaction);
-            self.settle(&id, &["PrepareCommit", "PrepareAbort", "PrepareEpochFence"])?;
+            if !self.settle(&id, ENDING, PATIENCE)? {
+                return Err(Failure::new(format!("{id} stays in one of {ENDING:?}")));
+            }
         }
         Ok(())
     }
@@ -322,9 +320,9 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Waits until both coordinators are through with a transaction.
-    fn settle(&mut self, id: &str, states: &[&str]) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until a transaction is in none of these states any more, on both sides; whether that was so in time.
+    fn settle(&mut self, id: &str, states: &[&str], patience: Duration) -> Result<bool> {
+        let deadline = Instant::now() + patience;
         loop {
             let request = DescribeTransactionsRequest {
                 transactional_ids: vec![id],
@@ -338,10 +336,10 @@ impl<'a> Pair<'a> {
             let ours_busy =
                 ours.is_some_and(|view| states.contains(&&*format!("{:?}", view.state)));
             if !real_busy && !ours_busy {
-                return Ok(());
+                return Ok(true);
             }
             if Instant::now() > deadline {
-                return Err(Failure::new(format!("{id} stays in one of {states:?}")));
+                return Ok(false);
             }
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::area::Area;
 use super::ask::{Ask, Step};
 use super::asks::fetch::{Fetch, ListOffsets};
+use super::asks::offsets::OffsetFetch;
 use super::asks::transactions::Init;
 use super::asks::{pick, weighted};
 use super::vars::MISSING;
@@ -25,8 +26,16 @@ pub(crate) struct Plan {
     pub(crate) producers: usize,
     pub(crate) groups: usize,
     pub(crate) has_members: bool,
+    /// The number of its first member: those of the two protocols have numbers of their own.
+    pub(crate) first_member: usize,
     pub(crate) steps: Vec<Step>,
 }
+
+/// Connections of a sequence, the first ones being the members'.
+pub(crate) const LINKS: usize = 5;
+pub(crate) const MEMBER_LINKS: usize = 3;
+/// The number of the first member of a consumer group.
+pub(crate) const FIRST_CONSUMER: usize = 10;
 
 /// The settings a topic may begin with.
 const CONFIGS: &[&[(&str, &str)]] = &[
@@ -37,7 +46,7 @@ const CONFIGS: &[&[(&str, &str)]] = &[
     &[("cleanup.policy", "compact")],
     &[("message.timestamp.type", "LogAppendTime")],
     &[("max.message.bytes", "1000")],
-    &[("compression.type", "gzip")],
+    &[("compression.type", "uncompressed")],
     &[("message.timestamp.before.max.ms", "1000")],
 ];
 
@@ -51,8 +60,17 @@ impl Plan {
             seed,
             topics: topics(random),
             producers: random.usize(1..4),
-            groups: random.usize(1..3),
+            groups: if area.has_members() {
+                2
+            } else {
+                random.usize(1..3)
+            },
             has_members: area.has_members(),
+            first_member: if area == Area::ConsumerGroups {
+                FIRST_CONSUMER
+            } else {
+                0
+            },
             steps: Vec::new(),
         };
         for producer in 0..plan.producers {
@@ -80,7 +98,11 @@ impl Plan {
         let mut story = vec![format!("topics {:?}", self.topics)];
         for (index, step) in self.steps.iter().enumerate().take(last + 1) {
             if !dropped.contains(&index) {
-                story.push(format!("{index}: {step:?}"));
+                let told = match step {
+                    Step::Ask { ask, link, .. } => format!("over {link}: {ask:?}"),
+                    other => format!("{other:?}"),
+                };
+                story.push(format!("{index} {told}"));
             }
         }
         story
@@ -93,6 +115,9 @@ impl Plan {
     /// All that is there in the end, as both kinds of reader see it.
     fn look_back(&mut self, random: &mut fastrand::Rng) {
         let parts: Vec<(usize, i32)> = self.partitions().collect();
+        for group in 0..self.groups {
+            self.ask(random, OffsetFetch::all(group));
+        }
         for committed in [false, true] {
             self.ask(random, Fetch::all(parts.clone(), committed));
             for timestamp in [-2, -1] {
@@ -135,16 +160,30 @@ impl Plan {
         random.usize(..self.producers.div_ceil(2)) * 2
     }
 
+    /// Seldom a static member's.
+    pub(crate) fn instance(&self, random: &mut fastrand::Rng) -> Option<usize> {
+        if !self.has_members {
+            return None;
+        }
+        weighted(random, &[(12, None), (1, Some(0)), (1, Some(1))])
+    }
+
     pub(crate) fn group(&self, random: &mut fastrand::Rng) -> usize {
         random.usize(..self.groups)
     }
 }
 
-/// A step over a connection of its own choice.
+/// A step over a connection of its own choice, none of which anybody waits on.
 pub(crate) fn step(random: &mut fastrand::Rng, ask: impl Ask + 'static) -> Step {
+    let link = random.usize(MEMBER_LINKS..LINKS);
+    step_on(link, random, ask)
+}
+
+/// A step over the connection of a member: its answer may take a while.
+pub(crate) fn step_on(link: usize, random: &mut fastrand::Rng, ask: impl Ask + 'static) -> Step {
     Step::Ask {
         ask: Arc::new(ask),
-        link: random.usize(..2),
+        link,
         version: random.u32(..),
     }
 }

@@ -8,6 +8,7 @@ use milena_wire::messages::{
     ListOffsetsTopic, MetadataRequest, MetadataRequestTopic, OffsetFetchRequest,
 };
 
+use super::asks::admin::OWN;
 use super::ids::{Ids, Kind};
 use super::pair::{Pair, Side};
 use super::plan::{Plan, Topic};
@@ -35,11 +36,8 @@ impl Pair<'_> {
     /// Real Kafka is there for the next ten thousand sequences too.
     pub(crate) fn clean(&mut self, plan: &Plan) -> Result<()> {
         self.real.close_sessions()?;
-        let names = plan
-            .topics
-            .iter()
-            .map(|topic| self.real.vars.topic(topic.index));
-        let names: Vec<String> = names.collect();
+        let indexes = plan.topics.iter().map(|topic| topic.index).chain(OWN);
+        let names: Vec<String> = indexes.map(|index| self.real.vars.topic(index)).collect();
         let request = DeleteTopicsRequest {
             topic_names: names.iter().map(String::as_str).collect(),
             timeout_ms: 5000,

@@ -231,7 +231,7 @@ impl Committer {
             let odd = Self::UnknownMember;
             return weighted(random, &[(10, Self::Nobody), (1, odd)]);
         }
-        let member = random.usize(..3);
+        let member = plan.first_member + random.usize(..3);
         weighted(
             random,
             &[
