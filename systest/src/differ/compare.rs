@@ -90,6 +90,12 @@ impl Comparer<'_> {
         }
     }
 
+    /// A member whose own answers were not compared yet has an id on each side of which nobody can say whether they are one.
+    fn is_unbound_member(&self, item: &Value, is_ours: bool) -> bool {
+        let id = item.get("member_id").map(Value::to_string);
+        id.is_some_and(|id| !self.ids.knows(Kind::Member, &id, is_ours))
+    }
+
     fn lists(
         &mut self,
         path: &str,
@@ -100,7 +106,17 @@ impl Comparer<'_> {
         let ours = self.in_order_of(field, real, ours);
         for (index, (real, ours)) in real.iter().zip(ours).enumerate() {
             let path = format!("{path}[{index}]");
-            let found = self.values(&path, field, real, ours);
+            let unbound = self.is_unbound_member(real, false) && self.is_unbound_member(ours, true);
+            let found = if unbound {
+                self.values(
+                    &path,
+                    field,
+                    &real.without("member_id"),
+                    &ours.without("member_id"),
+                )
+            } else {
+                self.values(&path, field, real, ours)
+            };
             if found.is_some() {
                 return found;
             }
@@ -121,7 +137,6 @@ impl Comparer<'_> {
         sorted.sort();
         let mut wanted = real_keys.clone();
         wanted.sort();
-        sorted.dedup();
         if real_keys == our_keys || sorted != wanted {
             return ours.iter().collect();
         }
@@ -129,12 +144,19 @@ impl Comparer<'_> {
         *orders
             .entry((self.api.name(), field.to_owned()))
             .or_default() += 1;
-        let place = |key: &String| our_keys.iter().position(|ours| ours == key);
-        let places = real_keys.iter().filter_map(place);
-        places.filter_map(|place| ours.get(place)).collect()
+        let mut left: Vec<(String, &Value)> = our_keys.into_iter().zip(ours).collect();
+        let mut ordered = Vec::new();
+        for key in &real_keys {
+            let place = left.iter().position(|(ours, _)| ours == key);
+            ordered.extend(place.map(|place| left.remove(place).1));
+        }
+        ordered
     }
 
     fn key(&self, item: &Value, is_ours: bool) -> String {
+        if self.is_unbound_member(item, is_ours) {
+            return item.without("member_id").to_string();
+        }
         let mut key = String::new();
         let fields = KEYS.iter().filter_map(|name| Some((name, item.get(name)?)));
         for (name, value) in fields {

@@ -67,6 +67,12 @@ impl Ids {
         }
     }
 
+    /// Whether an id was bound.
+    pub(crate) fn knows(&self, kind: Kind, id: &str, is_ours: bool) -> bool {
+        let side = if is_ours { &self.real } else { &self.ours };
+        kind.is_none(id) || side.contains_key(&(kind, id.to_owned()))
+    }
+
     /// What our id is called on the other side; itself if it is not known there.
     pub(crate) fn real_of(&self, kind: Kind, ours: &str) -> String {
         let real = self.real.get(&(kind, ours.to_owned()));

@@ -39,6 +39,8 @@ pub(crate) struct Pair<'a> {
     /// Asked for and not answered yet, by connection.
     waiting: Vec<(usize, Pending)>,
     correlation: i32,
+    /// Whether the rest cannot be compared.
+    parted: bool,
 }
 
 /// One of the brokers.
@@ -138,6 +140,7 @@ impl<'a> Pair<'a> {
             tally: Tally::default(),
             waiting: Vec::new(),
             correlation: 0,
+            parted: false,
         }
     }
 
@@ -150,11 +153,11 @@ impl<'a> Pair<'a> {
                 continue;
             }
             found = self.step(index, step)?;
-            if found.is_some() {
+            if found.is_some() || self.parted {
                 break;
             }
         }
-        if found.is_none() {
+        if found.is_none() && !self.parted {
             found = self.collect(|_| true)?;
         }
         self.clean(plan)?;
@@ -232,7 +235,7 @@ impl<'a> Pair<'a> {
         while let Some(place) = self.waiting.iter().position(|(link, _)| wanted(*link)) {
             let (link, pending) = self.waiting.remove(place);
             let found = self.finish(link, &pending)?;
-            if found.is_some() {
+            if found.is_some() || self.parted {
                 return Ok(found);
             }
         }
@@ -262,7 +265,16 @@ impl<'a> Pair<'a> {
                 self.ours.links[link].send(&pending.sent.1.bytes)?;
                 continue;
             }
+            // From here on the two groups are led by different members, which is nobody's fault.
+            let generation = match &real {
+                Answer::Said(value) => value.number("generation_id").unwrap_or(0),
+                Answer::Not(_) => 0,
+            };
+            self.parted = tally.leaders() > self.tally.leaders() && generation > 1;
             (self.ids, self.tally) = (ids, tally);
+            if self.parted {
+                return Ok(None);
+            }
             *self.tally.answers.entry((key.0, version)).or_default() += 1;
             if let Some(difference) = found {
                 return Ok(Some(Finding {

@@ -47,6 +47,14 @@ pub(crate) const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "leader",
+        common: false,
+        allows: |found| {
+            let both = found.real.len() > 2 && found.ours.len() > 2;
+            found.field == "leader" && both
+        },
+    },
+    Rule {
         name: "text",
         common: true,
         allows: |found| {
@@ -96,6 +104,13 @@ impl Tally {
             *entry = (entry.0 + real, entry.1 + ours);
         }
         self.errors += other.errors;
+    }
+
+    /// How often another member was chosen to lead a group.
+    pub(crate) fn leaders(&self) -> u64 {
+        let uses = self.allowed.iter();
+        let uses = uses.filter(|((rule, _), _)| *rule == "leader");
+        uses.map(|(_, count)| count).sum()
     }
 
     /// The rules that were never needed though they are expected to be.

@@ -53,6 +53,15 @@ impl Value {
         }
     }
 
+    /// A record with one field less.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let mut copy = self.clone();
+        if let Self::Record(fields) = &mut copy {
+            fields.retain(|(field, _)| field != name);
+        }
+        copy
+    }
+
     /// The items of a list; none of anything else.
     pub(crate) fn items(&self) -> &[Self] {
         match self {

@@ -87,7 +87,11 @@ impl Ask for Join {
         });
         pen.write(JoinGroupRequest {
             group_id: &vars.group(self.group),
-            session_timeout_ms: self.session_ms,
+            // Version 0 has no other time to wait for members.
+            session_timeout_ms: match pen.version {
+                0 => self.session_ms.min(6000),
+                _ => self.session_ms,
+            },
             rebalance_timeout_ms: self.rebalance_ms,
             member_id,
             group_instance_id: instance.as_deref().filter(|_| pen.version >= 5),
@@ -165,8 +169,15 @@ impl Ask for Sync {
         let instance = self.instance.map(|index| format!("i{index}"));
         let listed = self.member().map(|member| vars.member(member).listed);
         let listed = listed.unwrap_or_default();
-        let work: Vec<String> = (0..listed.len())
-            .map(|index| format!("work {index}"))
+        // By whose it is: the order of the list is another on each side.
+        let number = |id: &String| {
+            let mut members = vars.members.iter();
+            let known = members.find(|(_, member)| member.id == *id);
+            known.map_or(99, |(number, _)| *number)
+        };
+        let work: Vec<String> = listed
+            .iter()
+            .map(|id| format!("work {}", number(id)))
             .collect();
         let assignments = listed.iter().zip(&work);
         let assignments = assignments.map(|(member_id, work)| SyncGroupRequestAssignment {

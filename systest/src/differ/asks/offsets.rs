@@ -155,6 +155,8 @@ impl Ask for OffsetFetch {
         let topics: Vec<_> = topics.collect();
         let ids: Vec<String> = self.groups.iter().map(|group| vars.group(*group)).collect();
         let (member, epoch) = self.member.of(vars);
+        // Without an id, but with an epoch, 4.3.1 stumbles over a null pointer of its own.
+        let epoch = if member.is_empty() { -1 } else { epoch };
         let groups = ids.iter().map(|id| OffsetFetchRequestGroup {
             group_id: id,
             member_id: (!member.is_empty()).then_some(&*member),
