@@ -187,6 +187,20 @@ impl FetchSessions {
         known.collect()
     }
 
+    /// The names of what a session reads.
+    pub(crate) fn topics_of(
+        &self,
+        node: i32,
+        session: i32,
+    ) -> impl Iterator<Item = (&Arc<str>, i32)> {
+        let session = self.sessions.get(&(node, session));
+        let held = session.into_iter().flat_map(|it| it.partitions.values());
+        held.filter_map(|cached| {
+            let topic = cached.asked.topic.as_ref()?;
+            Some((topic, cached.asked.position.partition))
+        })
+    }
+
     /// Makes a session of what was answered; its id, or 0 if there is no room.
     pub(crate) fn create(
         &mut self,

@@ -179,7 +179,7 @@ impl Broker {
             return nothing;
         }
         let touched = match header {
-            Ok(_) => api::touched(&self.cluster, name, &mut reader),
+            Ok(_) => api::touched(&self.cluster, node, name, &mut reader),
             Err(_) => Touched::default(),
         };
         let swapped = self.swap_partner(conn, &subject, &touched);

@@ -1,6 +1,6 @@
 //! Fetch sessions (KIP-227).
 
-use milena_testbroker::{BrokerConfig, ConnectionId};
+use milena_testbroker::{Action, ApiKey, BrokerConfig, ConnectionId, Rule};
 use milena_wire::messages::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, ForgottenTopic,
 };
@@ -315,4 +315,19 @@ fn a_waiting_request_that_another_has_overtaken_is_told_so() {
     write(&mut cluster, 0);
     let late = received(&mut cluster, conn).expect("it looks again");
     assert_eq!(late.0, ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+}
+
+#[test]
+fn a_rule_about_a_partition_meets_the_sessions_that_read_it() {
+    let mut cluster = cluster();
+    let id = session(&mut cluster);
+    let error = ErrorCode::KAFKA_STORAGE_ERROR;
+    let rule = Rule::on(ApiKey::FETCH).topic_partition("t", 1);
+    cluster.broker.faults().add(rule, Action::Error(error));
+    let told = ask(&mut cluster, &request(id, 1, &[]));
+    assert_eq!(told, (OK, id, vec![(1, error, false)]));
+    let rule = Rule::on(ApiKey::FETCH).topic("u").optional();
+    cluster.broker.faults().add(rule, Action::DropBeforeApply);
+    let again = ask(&mut cluster, &request(id, 2, &[]));
+    assert_eq!(again, (OK, id, vec![(1, OK, false)]));
 }
