@@ -412,11 +412,13 @@ impl Cluster {
         made.unwrap_or(false)
     }
 
-    /// Takes a follower out of the ISR until it is put back in or leads; false if it is not in it, or
-    /// leads.
+    /// Takes a follower out of the ISR until it is put back in or leads; false if it is not in it,
+    /// leads, or nobody does.
     pub(crate) fn shrink_isr(&mut self, topic: &str, index: i32, node: i32) -> bool {
-        let made = self.change(topic, index, |partition, _| {
-            if partition.leader == node || !partition.isr.contains(&node) {
+        let made = self.change(topic, index, |partition, is_up| {
+            // Only a leader can say who is not in sync with it.
+            let led = is_up(partition.leader);
+            if !led || partition.leader == node || !partition.isr.contains(&node) {
                 return false;
             }
             partition.isr.retain(|other| *other != node);
