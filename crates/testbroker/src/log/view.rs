@@ -115,10 +115,11 @@ impl fmt::Display for PartitionLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "start {} stable {} end {}",
+            "start {} stable {} high watermark {} end {}",
             self.log_start_offset(),
             self.last_stable_offset(),
-            self.high_watermark()
+            self.high_watermark(),
+            self.log_end_offset()
         )?;
         for batch in self.batches() {
             let header = batch.header();
@@ -132,11 +133,21 @@ impl fmt::Display for PartitionLog {
                 header.producer_epoch,
                 header.base_sequence,
             )?;
+            let full = i64::from(header.last_offset_delta) + 1;
+            if i64::from(header.record_count) != full {
+                write!(f, " with {} of {full} records", header.record_count)?;
+            }
             match batch.control() {
                 Ok(Some(control)) => writeln!(f, " {control:?}")?,
                 Ok(None) if batch.is_transactional() => writeln!(f, " transactional")?,
                 Ok(None) => writeln!(f)?,
                 Err(error) => writeln!(f, " unreadable: {error}")?,
+            }
+        }
+        for open in self.producers() {
+            if let Some(start) = open.transaction_start {
+                let (id, epoch) = (open.producer_id, open.epoch);
+                writeln!(f, "  transaction of {id}/{epoch} open from {start}")?;
             }
         }
         Ok(())
