@@ -28,8 +28,8 @@ use crate::request::InFlight;
 /// Inputs are [`connect`](Self::connect), [`handle_bytes`](Self::handle_bytes),
 /// [`handle_disconnect`](Self::handle_disconnect) and [`handle_timeout`](Self::handle_timeout).
 /// After each of them, and after each command, drain [`poll_output`](Self::poll_output), then arm
-/// [`poll_timeout`](Self::poll_timeout). All nodes share one log per partition: replication takes
-/// no time and loses nothing.
+/// [`poll_timeout`](Self::poll_timeout). Followers copy at once unless a test
+/// pauses or stops them.
 ///
 /// Equal inputs give equal outputs: there is no clock, and all randomness comes from the seed.
 pub struct Broker {

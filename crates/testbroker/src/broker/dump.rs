@@ -46,11 +46,15 @@ impl Broker {
             write!(f, "{}", group.view(id))?;
         }
         for (name, index, partition) in self.cluster.topics.partitions() {
-            writeln!(
+            write!(
                 f,
                 "{name}-{index} leader {} epoch {} replicas {:?} in sync {:?}",
                 partition.leader, partition.leader_epoch, partition.replicas, partition.isr
             )?;
+            for (node, end) in partition.behind() {
+                write!(f, ", {node} only until {end}")?;
+            }
+            writeln!(f)?;
             tell_log(&partition.log, f, batches)?;
         }
         write!(f, "{}", self.faults)

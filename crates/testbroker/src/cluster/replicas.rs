@@ -71,6 +71,12 @@ impl Partition {
         }
     }
 
+    /// The replicas that cannot copy, and where their copies end.
+    pub(crate) fn behind(&self) -> impl Iterator<Item = (i32, i64)> {
+        let behind = self.followers.behind.iter();
+        behind.map(|(node, behind)| (*node, behind.end))
+    }
+
     /// Whether somebody cannot copy.
     pub(crate) fn lags(&self) -> bool {
         !self.followers.behind.is_empty()
