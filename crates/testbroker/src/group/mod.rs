@@ -259,7 +259,7 @@ impl Cluster {
         match &mut group.members {
             Members::None => {}
             Members::Classic(members) => members.handle_timeout(&around),
-            Members::Consumer(members) => members.handle_timeout(around.now),
+            Members::Consumer(members) => members.handle_timeout(around.now, &self.topics),
         }
         self.group_changed(id);
     }

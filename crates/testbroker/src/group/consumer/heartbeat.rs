@@ -43,7 +43,7 @@ impl ConsumerGroup {
         request: &ConsumerGroupHeartbeatRequest<'_>,
     ) -> Result<Beat, Refusal> {
         if matches!(request.member_epoch, LEAVING | LEAVING_FOR_NOW) {
-            return self.leave(request, request.group_id);
+            return self.leave(request, beating.topics);
         }
         self.check_room(request, beating.settings.members_max)?;
         let (before, replaced) = self.find_or_make(request, beating.fresh_id)?;
@@ -53,7 +53,7 @@ impl ConsumerGroup {
         let regex = self.regex_change(&before, &member)?;
         // From here on nothing can fail.
         let names_changed = before.names != member.names;
-        self.put(&before, member.clone(), replaced.as_deref(), beating.topics);
+        self.put(&before, member.clone(), replaced.as_deref());
         self.maybe_raise_epoch(beating.topics, names_changed, regex);
         self.maybe_make_targets(beating);
 
@@ -146,11 +146,7 @@ impl ConsumerGroup {
     }
 
     /// Takes the changed member in, in place of the static member it replaces.
-    fn put(&mut self, before: &Member, member: Member, replaced: Option<&str>, topics: &Topics) {
-        if self.metadata_is_stale {
-            self.metadata = self.metadata_now(topics);
-            self.metadata_is_stale = false;
-        }
+    fn put(&mut self, before: &Member, member: Member, replaced: Option<&str>) {
         if let Some(replaced) = replaced.filter(|replaced| **replaced != *member.id) {
             self.members.remove(replaced);
             self.deadlines.remove(replaced);

@@ -6,17 +6,18 @@ use std::time::Instant;
 use milena_wire::ErrorCode;
 use milena_wire::messages::ConsumerGroupHeartbeatRequest;
 
-use super::{Beat, ConsumerGroup, LEAVING_FOR_NOW, Member, Refusal};
+use super::{Beat, ConsumerGroup, Deadlines, LEAVING_FOR_NOW, Member, Refusal};
+use crate::cluster::Topics;
 
 impl ConsumerGroup {
     /// A heartbeat of epoch -1 or -2.
     pub(super) fn leave(
         &mut self,
         request: &ConsumerGroupHeartbeatRequest<'_>,
-        group: &str,
+        topics: &Topics,
     ) -> Result<Beat, Refusal> {
         let member = match request.instance_id {
-            None => self.member(request.member_id, group)?,
+            None => self.member(request.member_id, request.group_id)?,
             Some(instance) => self.static_member(instance, request.member_id)?,
         };
         let id = member.id.clone();
@@ -24,7 +25,7 @@ impl ConsumerGroup {
             let away = member.away();
             self.members.insert(id.clone(), away);
         } else {
-            self.remove(&[id.clone()]);
+            self.remove(&id, topics);
         }
         Ok(Beat {
             member_id: id,
@@ -58,29 +59,27 @@ impl ConsumerGroup {
         Ok(owner)
     }
 
-    /// Takes members out for good; the next heartbeat of another makes a new target.
-    pub(super) fn remove(&mut self, ids: &[Arc<str>]) {
-        for id in ids {
-            let Some(member) = self.members.remove(id) else {
-                continue;
-            };
-            self.targets.remove(id);
-            self.deadlines.remove(id);
-            if let Some(instance) = &member.instance_id {
-                self.instances.remove(instance);
-            }
-            if self.subscribers_of(&member.regex) == 0 {
-                self.expressions.forget(&member.regex);
-            }
+    /// Takes a member out for good; the next heartbeat of another makes a new target.
+    fn remove(&mut self, id: &str, topics: &Topics) {
+        let Some(member) = self.members.remove(id) else {
+            return;
+        };
+        self.targets.remove(id);
+        self.deadlines.remove(id);
+        if let Some(instance) = &member.instance_id {
+            self.instances.remove(instance);
         }
-        self.epoch = self.epoch.saturating_add(1);
-        self.metadata_is_stale = true;
+        if self.subscribers_of(&member.regex) == 0 {
+            self.expressions.forget(&member.regex);
+        }
+        let metadata = self.metadata_now(topics);
+        self.raise_epoch(metadata);
     }
 
     /// Time has passed: members whose session is over go, and those that kept partitions too long
     /// that they had to give back.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        let overdue = |(id, deadlines): (&Arc<str>, &super::Deadlines)| {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, topics: &Topics) {
+        let overdue = |(id, deadlines): (&Arc<str>, &Deadlines)| {
             let session = deadlines.session.is_some_and(|at| at <= now);
             let epoch = self.members.get(id).map(|member| member.epoch);
             let kept = deadlines
@@ -90,7 +89,7 @@ impl ConsumerGroup {
         };
         let gone: Vec<Arc<str>> = self.deadlines.iter().filter_map(overdue).collect();
         for id in gone {
-            self.remove(&[id]);
+            self.remove(&id, topics);
         }
         for deadlines in self.deadlines.values_mut() {
             // In another epoch than it was set for: the member went on in time.

@@ -48,8 +48,6 @@ pub(crate) struct ConsumerGroup {
     expressions: Expressions,
     /// The subscribed topics and their sizes that the group epoch was last raised for.
     metadata: BTreeMap<Uuid, i32>,
-    /// Members left: `metadata` may hold topics that nobody else subscribes to.
-    metadata_is_stale: bool,
 }
 
 /// Until when a member has to be heard of.
@@ -79,9 +77,10 @@ impl Refusal {
 impl Default for ConsumerGroup {
     fn default() -> Self {
         Self {
-            // Above the epoch of a target that nobody has made yet.
+            // A group that nobody has subscribed in needs no target, so the first real one need not
+            // wait for its turn.
             epoch: 1,
-            target_epoch: 0,
+            target_epoch: 1,
             members: BTreeMap::new(),
             instances: BTreeMap::new(),
             targets: BTreeMap::new(),
@@ -89,7 +88,6 @@ impl Default for ConsumerGroup {
             deadlines: BTreeMap::new(),
             expressions: Expressions::default(),
             metadata: BTreeMap::new(),
-            metadata_is_stale: false,
         }
     }
 }
