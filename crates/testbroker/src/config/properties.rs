@@ -60,6 +60,16 @@ impl BrokerConfig {
             "replica.lag.time.max.ms" => self.replica_lag_max = millis(small(0)?),
             "log.retention.check.interval.ms" => self.retention_check = millis(small(1)?),
             "producer.id.expiration.ms" => self.producer_id_expiration = millis(small(1)?),
+            "group.consumer.session.timeout.ms" => {
+                self.consumer_session_timeout = millis(small(1)?);
+            }
+            "group.consumer.heartbeat.interval.ms" => {
+                self.consumer_heartbeat_interval = millis(small(1)?);
+            }
+            "group.consumer.assignment.interval.ms" => {
+                self.consumer_assignment_interval = millis(small(0)?);
+            }
+            "group.consumer.max.size" => self.consumer_group_max_size = size(small(1)?),
             _ => {}
         }
         Ok(())
@@ -81,6 +91,9 @@ impl BrokerConfig {
             "replica.lag.time.max.ms" => millis(self.replica_lag_max),
             "log.retention.check.interval.ms" => millis(self.retention_check),
             "producer.id.expiration.ms" => millis(self.producer_id_expiration),
+            "group.consumer.session.timeout.ms" => millis(self.consumer_session_timeout),
+            "group.consumer.heartbeat.interval.ms" => millis(self.consumer_heartbeat_interval),
+            "group.consumer.assignment.interval.ms" => millis(self.consumer_assignment_interval),
             "log.retention.bytes" => self
                 .retention_bytes
                 .map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string()),

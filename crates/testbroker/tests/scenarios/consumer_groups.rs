@@ -6,5 +6,6 @@ mod handover;
 mod member;
 mod offsets;
 mod regex;
+mod settings;
 mod statics;
 mod targets;

@@ -53,9 +53,12 @@ impl ConsumerGroup {
         let regex = self.regex_change(&before, &member)?;
         // From here on nothing can fail.
         let names_changed = before.names != member.names;
+        let mut homogeneous = self.is_homogeneous();
         self.put(&before, member.clone(), replaced.as_deref());
-        self.maybe_raise_epoch(beating.topics, names_changed, regex);
-        self.maybe_make_targets(beating);
+        if self.maybe_raise_epoch(beating.topics, names_changed, regex) {
+            homogeneous = self.is_homogeneous();
+        }
+        self.maybe_make_targets(beating, homogeneous);
 
         let changed = names_changed || regex != RegexChange::None;
         let owned = request.topic_partitions.as_deref();
@@ -163,20 +166,31 @@ impl ConsumerGroup {
         }
     }
 
-    fn maybe_raise_epoch(&mut self, topics: &Topics, names_changed: bool, regex: RegexChange) {
+    fn maybe_raise_epoch(
+        &mut self,
+        topics: &Topics,
+        names_changed: bool,
+        regex: RegexChange,
+    ) -> bool {
         let raise = names_changed || regex == RegexChange::Resolved;
         // An expression that is not looked up yet raises the epoch when it is.
         if !raise && regex == RegexChange::Unresolved {
-            return;
+            return false;
         }
         let metadata = self.metadata_now(topics);
-        if raise || metadata != self.metadata {
+        let raise = raise || metadata != self.metadata;
+        if raise {
             self.raise_epoch(metadata);
         }
+        raise
     }
 
     /// Makes a new target assignment if the group has moved on and the last one is old enough.
-    fn maybe_make_targets(&mut self, beating: &Beating<'_>) {
+    ///
+    /// `homogeneous`: whether all members subscribe to the same. Kafka only looks again when the
+    /// epoch is raised, so a member that comes and subscribes to nothing is overlooked: the uniform
+    /// assignor then counts it in.
+    fn maybe_make_targets(&mut self, beating: &Beating<'_>, homogeneous: bool) {
         let interval = beating.settings.assignment_interval;
         let too_early = self
             .targets_made
@@ -193,7 +207,7 @@ impl ConsumerGroup {
         let members: Vec<Subscriber> = self.members.values().map(subscriber).collect();
         let spec = Spec {
             topics: self.sizes(&members, beating.topics),
-            homogeneous: self.is_homogeneous(),
+            homogeneous,
             members,
         };
         self.targets = assignor::assign(self.assignor(), spec);

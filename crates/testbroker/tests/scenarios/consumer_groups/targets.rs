@@ -1,9 +1,10 @@
 //! What a group is described as while its members converge.
 
+use milena_testbroker::BrokerConfig;
 use milena_wire::messages::{ConsumerGroupDescribeAssignment, ConsumerGroupDescribeRequest};
 
 use super::member::{GROUP, Member, eager};
-use crate::harness::Cluster;
+use crate::harness::{Cluster, ms};
 
 /// The group, then a line for each member: epoch, what it holds, what it is meant to hold.
 fn described(cluster: &mut Cluster) -> Vec<String> {
@@ -118,4 +119,22 @@ fn members_share_only_the_topics_they_subscribe_to() {
             "m2 3: u-0 u-1 -> u-0 u-1"
         ]
     );
+}
+
+#[test]
+fn a_newcomer_that_subscribes_to_nothing_is_counted_in_until_the_epoch_is_raised() {
+    let mut cluster = Cluster::new(BrokerConfig::default());
+    assert!(cluster.broker.create_topic("t", 4));
+    let mut m1 = Member::new("m1", &["t"]);
+    let mut m2 = Member::new("m2", &["t"]);
+    let mut m3 = Member::new("m3", &[]);
+    m1.beat(&mut cluster);
+    // The group is in epoch 3 now, and its target a second away.
+    m2.beat(&mut cluster);
+    cluster.advance(ms(1_000));
+    m3.beat(&mut cluster);
+    let shown = described(&mut cluster);
+    assert_eq!(shown[0], "Reconciling 3 3 uniform");
+    assert!(!shown[3].ends_with("-> "), "as by Kafka: {}", shown[3]);
+    assert_eq!(m3.beat(&mut cluster).load(), 0, "it is not given any");
 }

@@ -1,7 +1,7 @@
 //! Kafka's `RangeAssignor`: of each topic a stretch of partitions to each subscriber, in the order
 //! of the members, static ones first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use milena_wire::Uuid;
 
@@ -25,12 +25,15 @@ pub(super) fn assign(spec: &Spec) -> Targets {
         let name = member.instance_id.as_ref().unwrap_or(&member.id);
         (member.instance_id.is_none(), name)
     });
+    // Where all are said to subscribe to the same, only the first is asked.
+    let same = members.first().filter(|_| spec.homogeneous);
+    let same = same.map(|first| &first.topics);
     let mut rest: BTreeMap<Uuid, Rest> = BTreeMap::new();
     for topic in spec.topics.keys() {
         let partitions = spec.partitions(*topic);
         let subscribers = members
             .iter()
-            .filter(|member| member.topics.contains(topic));
+            .filter(|member| topics_of(same, member).contains(topic));
         let subscribers = i32::try_from(subscribers.count())
             .unwrap_or(i32::MAX)
             .max(1);
@@ -45,7 +48,7 @@ pub(super) fn assign(spec: &Spec) -> Targets {
     let mut targets = Targets::new();
     for member in members {
         let mut target = Wanted::new();
-        for topic in &member.topics {
+        for topic in topics_of(same, member) {
             let Some(rest) = rest.get_mut(topic) else {
                 continue;
             };
@@ -60,4 +63,8 @@ pub(super) fn assign(spec: &Spec) -> Targets {
         targets.insert(member.id.clone(), target);
     }
     targets
+}
+
+fn topics_of<'s>(same: Option<&'s BTreeSet<Uuid>>, member: &'s Subscriber) -> &'s BTreeSet<Uuid> {
+    same.unwrap_or(&member.topics)
 }
