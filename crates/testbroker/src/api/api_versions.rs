@@ -7,7 +7,7 @@ use milena_wire::messages::{
 };
 use milena_wire::{ApiKey, ErrorCode};
 
-use super::{SERVED, versions};
+use super::{SERVED, advertised};
 use crate::cluster::Cluster;
 use crate::request::{Context, Reply};
 
@@ -82,7 +82,7 @@ fn is_software_name(name: &str) -> bool {
 fn served(cluster: &Cluster, apis: &[ApiKey]) -> Vec<messages::ApiVersionsApiVersion> {
     let ranges = apis
         .iter()
-        .filter_map(|api| Some((api, versions(&cluster.config, *api)?)));
+        .filter_map(|api| Some((api, advertised(&cluster.config, *api)?)));
     ranges
         .map(|(api, range)| messages::ApiVersionsApiVersion {
             api_key: api.0,

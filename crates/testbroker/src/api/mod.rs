@@ -65,7 +65,7 @@ use milena_wire::{
 pub(crate) use delete_records::PendingDeletion;
 pub(crate) use produce::PendingProduce;
 pub(crate) use touched::touched;
-pub(crate) use versions::versions;
+pub(crate) use versions::{advertised, versions};
 
 use crate::cluster::Cluster;
 use crate::history::RequestName;

@@ -8,8 +8,8 @@ use crate::config::{BrokerConfig, Emulate};
 /// What the brokers of a release answer to ApiVersions: key, lowest, highest version.
 type Row = (i16, i16, i16);
 
-/// The versions of an API that this cluster serves and advertises: those of the release, of the
-/// definitions there are, and below the cap.
+/// The versions of an API that this cluster serves: those of the release, of the definitions there
+/// are, and below the cap.
 pub(crate) fn versions(config: &BrokerConfig, api: ApiKey) -> Option<VersionRange> {
     let ours = ours(api)?;
     let release = of_kafka(config.emulate, api)?;
@@ -19,6 +19,17 @@ pub(crate) fn versions(config: &BrokerConfig, api: ApiKey) -> Option<VersionRang
         max = max.min(ApiVersion(*cap));
     }
     (max >= min).then_some(VersionRange { min, max })
+}
+
+/// The versions that ApiVersions lists. Produce is listed from 0 on, as by Kafka 4, which serves it
+/// from 3 on: without that librdkafka does not compress what it sends (KAFKA-18659).
+pub(crate) fn advertised(config: &BrokerConfig, api: ApiKey) -> Option<VersionRange> {
+    let served = versions(config, api)?;
+    let min = match api {
+        ApiKey::PRODUCE => ApiVersion(0),
+        _ => served.min,
+    };
+    Some(VersionRange { min, ..served })
 }
 
 fn of_kafka(emulate: Emulate, api: ApiKey) -> Option<VersionRange> {
@@ -60,3 +71,50 @@ const OF_3_9: &[Row] = &[
     (55, 0, 2), (57, 0, 1), (60, 0, 1), (61, 0, 0), (64, 0, 0), (65, 0, 0), (66, 0, 1), (68, 0, 0),
     (69, 0, 0), (74, 0, 0), (75, 0, 0), (80, 0, 0), (81, 0, 0),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const SKIPPED: &str = include_str!("../../SKIPPED.md");
+
+    /// The items of the list that begins behind this line.
+    fn listed(behind: &str) -> BTreeSet<String> {
+        let (_, list) = SKIPPED.split_once(behind).expect("the list is there");
+        let lines = list.lines().skip_while(|line| !line.starts_with("- "));
+        let items = lines.map_while(|line| line.strip_prefix("- "));
+        items.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_is_not_served_is_listed_and_nothing_else() {
+        let rows = OF_4_3.iter().chain(OF_3_9).map(|(key, ..)| *key);
+        let missing = rows.filter(|key| super::super::ours(ApiKey(*key)).is_none());
+        let missing: BTreeSet<String> = missing.map(|key| ApiKey(key).to_string()).collect();
+        assert_eq!(listed("Not served"), missing);
+    }
+
+    #[test]
+    fn where_other_versions_are_served_than_by_kafka_that_is_listed() {
+        let mut other = BTreeSet::new();
+        for (emulate, rows) in [(Emulate::V4_3, OF_4_3), (Emulate::V3_9, OF_3_9)] {
+            for (key, min, max) in rows {
+                let config = BrokerConfig {
+                    emulate,
+                    ..Default::default()
+                };
+                let Some(range) = advertised(&config, ApiKey(*key)) else {
+                    continue;
+                };
+                if (range.min.0, range.max.0) != (*min, *max) {
+                    let api = ApiKey(*key);
+                    let (from, to) = (range.min.0, range.max.0);
+                    other.insert(format!("{api} {from}-{to} ({emulate}: {min}-{max})"));
+                }
+            }
+        }
+        assert_eq!(listed("Other versions"), other);
+    }
+}

@@ -109,7 +109,7 @@ fn kafka_3_9_has_no_transaction_version_and_no_group_version() {
     let supported = ranges(&[("kraft.version", 0, 1), ("metadata.version", 1, 21)]);
     assert_eq!(shown.supported, supported);
     assert_eq!(shown.finalized, ranges(&[("metadata.version", 21, 21)]));
-    assert_eq!(version_of(&shown, ApiKey::PRODUCE), Some((3, 11)));
+    assert_eq!(version_of(&shown, ApiKey::PRODUCE), Some((0, 11)));
     assert_eq!(version_of(&shown, ApiKey::FETCH), Some((4, 17)));
     assert_eq!(version_of(&shown, ApiKey::END_TXN), Some((0, 4)));
     assert_eq!(version_of(&shown, ApiKey::TXN_OFFSET_COMMIT), Some((0, 4)));
@@ -131,7 +131,7 @@ fn kafka_4_3_advertises_the_newer_protocol_whatever_is_finalized() {
             ..Default::default()
         });
         let shown = show(&mut cluster, 3);
-        assert_eq!(version_of(&shown, ApiKey::PRODUCE), Some((3, 13)));
+        assert_eq!(version_of(&shown, ApiKey::PRODUCE), Some((0, 13)));
         assert_eq!(version_of(&shown, ApiKey::END_TXN), Some((0, 5)));
         assert_eq!(version_of(&shown, ApiKey::TXN_OFFSET_COMMIT), Some((0, 5)));
         let mut finalized = shown.finalized.into_iter();
