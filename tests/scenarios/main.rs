@@ -7,6 +7,7 @@ mod commit;
 mod compression;
 mod dropped;
 mod fencing;
+mod guide;
 mod idle;
 mod in_flight;
 mod late;

@@ -17,6 +17,7 @@ mod fencing;
 mod fetch_sessions;
 mod fetching;
 mod followers;
+mod guide;
 mod harness;
 mod offsets;
 mod producing;
