@@ -8,13 +8,15 @@ use milena_wire::messages::{
 };
 
 use crate::cluster::{Cluster, CoordinatorKind};
+use crate::config::Emulate;
 use crate::group::classic::State;
 use crate::group::{ClassicGroup, Group, Members};
 use crate::request::{Context, Reply};
 
-/// READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, as bits: all that can be done to a
-/// group, where nobody is forbidden anything.
-const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
+/// READ, DELETE and DESCRIBE as bits: all that could be done to a group in 3.9, where nobody is
+/// forbidden anything. DESCRIBE_CONFIGS and ALTER_CONFIGS came then.
+const OPERATIONS_3_9: i32 = 1 << 3 | 1 << 6 | 1 << 8;
+const OPERATIONS: i32 = OPERATIONS_3_9 | 1 << 10 | 1 << 11;
 
 pub(crate) fn handle(
     cluster: &mut Cluster,
@@ -22,6 +24,7 @@ pub(crate) fn handle(
     request: &DescribeGroupsRequest<'_>,
 ) -> Reply {
     let cluster = &*cluster;
+    let is_3_9 = cluster.config.emulate == Emulate::V3_9;
     let messages: Vec<_> = request
         .groups
         .iter()
@@ -34,13 +37,13 @@ pub(crate) fn handle(
                 ..Default::default()
             },
             Ok(()) => match cluster.groups.get(id) {
-                Some(group) if missing.is_empty() => describe(group),
+                Some(group) if missing.is_empty() => describe(group, is_3_9),
                 _ => dead(context, missing),
             },
         };
         described.group_id = id;
         if request.include_authorized_operations && described.error_code == ErrorCode::NONE {
-            described.authorized_operations = ALL_OPERATIONS;
+            described.authorized_operations = if is_3_9 { OPERATIONS_3_9 } else { OPERATIONS };
         }
         described
     });
@@ -79,20 +82,24 @@ fn dead<'a>(context: &Context<'_>, missing: &'a str) -> DescribedGroup<'a> {
     }
 }
 
-fn describe(group: &Group) -> DescribedGroup<'_> {
+fn describe(group: &Group, is_3_9: bool) -> DescribedGroup<'_> {
     let described = DescribedGroup {
         group_state: group.state(),
         protocol_type: group.protocol_type(),
         ..Default::default()
     };
     match &group.members {
-        Members::Classic(classic) => with_members(described, classic),
+        Members::Classic(classic) => with_members(described, classic, is_3_9),
         Members::None | Members::Consumer(_) => described,
     }
 }
 
-/// Protocol and metadata are only told of a stable group.
-fn with_members<'a>(described: DescribedGroup<'a>, group: &'a ClassicGroup) -> DescribedGroup<'a> {
+/// Protocol and metadata are only told of a stable group, in 3.9 assignments too.
+fn with_members<'a>(
+    described: DescribedGroup<'a>,
+    group: &'a ClassicGroup,
+    is_3_9: bool,
+) -> DescribedGroup<'a> {
     let stable = group.state() == State::Stable;
     let protocol = group.protocol().filter(|_| stable).unwrap_or_default();
     let members = group.members().map(|(id, member)| {
@@ -104,7 +111,11 @@ fn with_members<'a>(described: DescribedGroup<'a>, group: &'a ClassicGroup) -> D
             client_id: &member.client_id,
             client_host: &member.client_host,
             member_metadata: spoken.map_or(&[], |spoken| &spoken.metadata),
-            member_assignment: &member.assignment,
+            member_assignment: if is_3_9 && !stable {
+                &[]
+            } else {
+                &member.assignment
+            },
         }
     });
     DescribedGroup {

@@ -65,6 +65,7 @@ fn delete<'a>(
             known.push((key, indexes));
         }
     }
+    let mut removed = false;
     for (key, indexes) in known {
         let group = cluster.groups.get_mut(request.group_id);
         let group = group.ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
@@ -75,6 +76,7 @@ fn delete<'a>(
                 Ok(()) if read => Err(ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC),
                 checked => checked,
             };
+            removed |= checked.is_ok();
             if checked.is_ok() {
                 group.offsets.remove(key.0, index);
             }
@@ -85,6 +87,9 @@ fn delete<'a>(
             deleted.push((index, error));
         }
         results.merge(key, deleted);
+    }
+    if removed {
+        cluster.drop_if_forsaken(request.group_id);
     }
     Ok(results)
 }

@@ -131,6 +131,10 @@ fn check(
         return Err(ErrorCode::INVALID_GROUP_ID);
     }
     cluster.check_group(context.node, group)?;
+    if cluster.config.emulate == Emulate::V3_9 {
+        // Before anything is verified, and even if it is refused then.
+        cluster.groups.get_or_create(group);
+    }
     let identity = Identity {
         producer_id: request.producer_id,
         epoch: request.producer_epoch,
@@ -149,9 +153,8 @@ fn check_member(cluster: &Cluster, request: &TxnOffsetCommitRequest<'_>) -> Resu
     let group = cluster.groups.get(request.group_id);
     match group.map(|group| &group.members) {
         None | Some(Members::None) if generation < 0 => Ok(()),
-        // 3.9 makes the group first and then misses the member.
-        None if cluster.config.emulate == Emulate::V4_3 => Err(ErrorCode::ILLEGAL_GENERATION),
-        None | Some(Members::None) => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+        None => Err(ErrorCode::ILLEGAL_GENERATION),
+        Some(Members::None) => Err(ErrorCode::UNKNOWN_MEMBER_ID),
         Some(Members::Classic(members)) => {
             members.check_commit(member_id, instance_id, generation, true)
         }

@@ -304,7 +304,7 @@ impl Cluster {
             self.topics.log_bytes -= partition.log.bytes();
             self.woken.extend(partition.waiting);
         }
-        self.groups.forget_topic(name);
+        self.forget_offsets_of(name);
         true
     }
 

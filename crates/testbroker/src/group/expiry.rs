@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::classic::State;
 use super::{CommittedOffset, Group, Members};
 use crate::cluster::Cluster;
+use crate::config::Emulate;
 use crate::timers::Timer;
 
 impl Cluster {
@@ -29,6 +30,27 @@ impl Cluster {
         if let Some(now) = self.now() {
             let timer = self.timers.set(now + interval, Timer::GroupCheck);
             self.groups.next_check = Some(timer);
+        }
+    }
+
+    /// A topic is gone, and all that was committed for it.
+    pub(crate) fn forget_offsets_of(&mut self, topic: &str) {
+        for group in self.groups.by_id.values_mut() {
+            group.offsets.forget_topic(topic);
+        }
+        let ids: Vec<_> = self.groups.by_id.keys().cloned().collect();
+        for id in ids {
+            self.drop_if_forsaken(&id);
+        }
+    }
+
+    /// Kafka 3.9 removes a group that has neither members nor offsets whenever it has looked for
+    /// offsets to remove from it; Kafka 4 leaves that to the next check.
+    pub(crate) fn drop_if_forsaken(&mut self, id: &str) {
+        let group = self.groups.get(id);
+        let forsaken = group.is_some_and(|group| group.is_empty() && group.offsets.is_empty());
+        if forsaken && self.config.emulate == Emulate::V3_9 {
+            self.remove_group(id);
         }
     }
 

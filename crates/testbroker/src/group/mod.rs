@@ -127,12 +127,6 @@ impl Groups {
         }
     }
 
-    pub(crate) fn forget_topic(&mut self, name: &str) {
-        for group in self.by_id.values_mut() {
-            group.offsets.forget_topic(name);
-        }
-    }
-
     /// `prefix-` and a random UUID, as Kafka names members.
     pub(crate) fn member_id(&mut self, prefix: &str) -> Arc<str> {
         format!("{prefix}-{}", self.random_uuid()).into()

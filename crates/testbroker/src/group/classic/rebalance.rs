@@ -48,7 +48,8 @@ impl ClassicGroup {
         self.sync_deadline = None;
         self.is_initial = self.state == State::Empty;
         if self.is_initial {
-            let delay = around.initial_delay;
+            // Never at once: those who come together are in one generation, as they are by Kafka.
+            let delay = around.initial_delay.max(Duration::from_millis(1));
             let remaining = self.rebalance_timeout().saturating_sub(delay);
             self.join_timer = Some(JoinTimer {
                 at: around.now + delay,

@@ -175,14 +175,25 @@ fn only_a_group_without_members_can_be_deleted_and_its_offsets_go_with_it() {
 }
 
 #[test]
-fn kafka_3_9_describes_up_to_version_5() {
+fn kafka_3_9_knows_less_of_a_group() {
     let cluster = Cluster::with_topic(BrokerConfig {
         emulate: Emulate::V3_9,
         ..BrokerConfig::default()
     });
     let mut cluster = cluster;
     describe(&mut cluster, 5, &["nowhere"], |response| {
-        assert_eq!(response.groups[0].error_code, ErrorCode::NONE);
+        let group = &response.groups[0];
+        assert_eq!(group.error_code, ErrorCode::NONE);
+        assert_eq!(group.authorized_operations, 0b1_0100_1000);
+    });
+    cluster.stable_group(1);
+    cluster.broker.force_rebalance("g");
+    describe(&mut cluster, 5, &["g"], |response| {
+        let member = &response.groups[0].members[0];
+        assert!(
+            member.member_assignment.is_empty(),
+            "only while it is stable"
+        );
     });
 }
 

@@ -412,7 +412,7 @@ fn offsets_of_a_group_with_members_stay_and_their_time_runs_from_its_end() {
     cluster.leave("g", &[(&member.id, None)]);
     cluster.advance(DAY * 7 - seconds(1));
     assert_eq!(cluster.broker.committed_offset("g", "t", 0), Some(3));
-    cluster.advance(seconds(600));
+    cluster.advance(seconds(1_200));
     assert!(cluster.broker.group("g").is_none());
 }
 
@@ -423,6 +423,24 @@ fn an_empty_group_without_offsets_goes_at_the_next_check() {
     cluster.leave("g", &[(&members[0].id, None)]);
     assert_eq!(cluster.state("g"), "Empty");
     cluster.advance(seconds(600));
+    assert!(cluster.broker.group("g").is_none());
+}
+
+#[test]
+fn kafka_3_9_makes_a_group_before_it_looks_and_drops_it_with_its_last_offset() {
+    let config = BrokerConfig {
+        emulate: Emulate::V3_9,
+        ..BrokerConfig::default()
+    };
+    let mut cluster = cluster_of(config);
+    let producer = cluster.init(Some("x"), None).unwrap();
+    let refused = cluster.commit_offset(4, producer, "g", 7);
+    assert_eq!(refused, ErrorCode::TRANSACTION_ABORTABLE);
+    assert_eq!(cluster.state("g"), "Empty");
+    delete(&mut cluster, "g", &[("t", &[0])]).unwrap();
+    assert!(cluster.broker.group("g").is_none());
+    cluster.broker.commit_offset("g", "t", 0, 3);
+    cluster.broker.delete_topic("t");
     assert!(cluster.broker.group("g").is_none());
 }
 
