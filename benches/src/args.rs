@@ -18,9 +18,35 @@ pub(crate) enum Command {
     Baseline(BaselineArgs),
     /// Batches and messages against kafka-protocol and against the least code that could do it: ratios of one run, and what each must reach
     Wire(WireArgs),
+    /// The test broker: requests a second in memory and by TCP, memory, time to start
+    Broker(BrokerArgs),
     /// The embedded broker, until standard input ends: a process of its own, so that its costs are not the client's
     #[command(hide = true)]
-    Broker,
+    Serve,
+}
+
+/// Options of `broker`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BrokerArgs {
+    /// How often everything is done
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) runs: u32,
+
+    /// How many requests of each kind
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub(crate) requests: u32,
+
+    /// End with failure if what is asked for is missed by more than the tolerance
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// The part of what is asked for that it may be missed by: more where others use the machine
+    #[arg(long, value_name = "PART", default_value_t = TOLERANCE)]
+    pub(crate) tolerance: f64,
+
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `baseline`.

@@ -29,7 +29,7 @@ impl Broker {
             return Ok(Self::Given(bootstrap.to_owned()));
         }
         let mut process = Command::new(std::env::current_exe()?)
-            .arg("broker")
+            .arg("serve")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

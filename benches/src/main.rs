@@ -3,11 +3,12 @@
 //! `milena-benches baseline` takes the base line against a running broker. Nothing there compares with other clients: figures
 //! of one machine say little, but what a record allocates, and how often its threads sleep and wake for it, is the same
 //! everywhere, and `--check` holds it. `milena-benches wire` compares batches and messages with another implementation and with
-//! the least code that could do it, by ratios of one run.
+//! the least code that could do it, by ratios of one run. `milena-benches broker` measures the test broker.
 
 mod args;
 mod baseline;
 mod broker;
+mod broker_costs;
 mod consume;
 mod job;
 mod meter;
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Baseline(args) => baseline::run(&args),
         Command::Wire(args) => milena_benches::wire::run(&args.options()),
-        Command::Broker => broker::serve(),
+        Command::Broker(args) => broker_costs::run(&args),
+        Command::Serve => broker::serve(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -153,7 +153,12 @@ fn process_cpu() -> Result<Duration, Failure> {
 }
 
 fn memory(name: &str) -> Result<u64, Failure> {
-    let status = fs::read_to_string("/proc/self/status")?;
+    memory_of("self", name)
+}
+
+/// What another process has, in bytes.
+pub(crate) fn memory_of(process: &str, name: &str) -> Result<u64, Failure> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     Ok(number(&status, name) * 1024)
 }
 

@@ -24,7 +24,11 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // An independent witness: sharing a client core with it would hide what both get wrong in the same way.
     ("milena-testbroker", &["milena-wire"], &[]),
     ("milena-sim", &["milena-engine", "milena-testbroker"], &[]),
-    ("milena-cli", &["milena", "milena-testbroker"], &[]),
+    (
+        "milena-cli",
+        &["milena", "milena-testbroker"],
+        &["milena-wire"],
+    ),
     (
         "milena-tests",
         &["milena", "milena-testbroker", "milena-wire"],
