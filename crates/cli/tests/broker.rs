@@ -35,8 +35,12 @@ fn milena(line: &str) -> Command {
 
 impl Broker {
     fn start(line: &str) -> Self {
+        Self::spawn(milena(line))
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let before = Instant::now();
-        let mut child = milena(line)
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -256,4 +260,31 @@ fn files_that_make_no_tls_are_refused_in_a_sentence() {
     assert!(sentence.contains("certificate"), "{sentence}");
     let sentence = refused("--port 0 --tls-cert Cargo.toml");
     assert!(sentence.contains("--tls-key"), "{sentence}");
+}
+
+/// A process that may open few files: what comes after them waits, and is served when others have left.
+#[cfg(target_os = "linux")]
+#[test]
+fn out_of_descriptors_it_waits_and_goes_on_when_clients_leave() {
+    let mut shell = Command::new("sh");
+    let line = "ulimit -n 32 && exec \"$0\" broker --port 0 --until-stdin-ends";
+    shell.args(["-c", line, env!("CARGO_BIN_EXE_milena")]);
+    let broker = Broker::spawn(shell);
+    let address = &broker.addresses[0];
+    let mut crowd: Vec<_> = (0..64)
+        .map(|_| TcpStream::connect(address).expect("the system takes it"))
+        .collect();
+    let mut last = crowd.pop().expect("there are many");
+    let request = ApiVersionsRequest::default();
+    let frame = encode_request(&request, ApiVersion(0), CorrelationId(1), None);
+    let frame = frame.expect("a request").to_bytes();
+    last.write_all(&frame).expect("the system takes it");
+    last.set_read_timeout(Some(Duration::from_millis(200)))
+        .expect("a time");
+    let mut prefix = [0; 4];
+    last.read_exact(&mut prefix)
+        .expect_err("nobody has accepted it");
+    drop(crowd);
+    last.set_read_timeout(Some(SOON)).expect("a time");
+    last.read_exact(&mut prefix).expect("now there is room");
 }

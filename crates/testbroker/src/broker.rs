@@ -159,6 +159,11 @@ impl Broker {
         &self.history
     }
 
+    /// How many clients are connected.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     /// Which Kafka it looks like.
     pub fn emulates(&self) -> Emulate {
         self.cluster.config.emulate

@@ -2,8 +2,9 @@
 //! in `BrokerConfig`; these are only there so that nothing grows without end.
 
 /// Bytes of answers a connection may have waiting; its next request is looked at below that. A
-/// small request can have a large answer, so bounding what comes in would not be enough.
-pub(crate) const ANSWER_BYTES_WAITING_MAX: usize = 64 * 1024 * 1024;
+/// small request can have a large answer, so bounding what comes in would not be enough; and what
+/// is made in one go keeps everybody else waiting.
+pub(crate) const ANSWER_BYTES_WAITING_MAX: usize = 64 * 1024;
 
 /// Topics in the cluster; beyond it CreateTopics answers POLICY_VIOLATION.
 pub(crate) const TOPICS_MAX: usize = 10_000;

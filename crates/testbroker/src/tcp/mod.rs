@@ -6,11 +6,13 @@ mod shared;
 mod tls;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::broker::Broker;
@@ -261,7 +263,10 @@ impl TestBrokerBuilder {
         checked.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         #[cfg(feature = "tls")]
         let acceptor = self.tls.as_ref().map(tls::TlsFiles::acceptor).transpose()?;
-        let listeners = self.bind()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let listeners = self.bind(&runtime)?;
         let advertised = self.advertised();
         self.config.addresses.clear();
         for listener in &listeners {
@@ -285,9 +290,6 @@ impl TestBrokerBuilder {
             shared.tls = acceptor;
         }
         let shared = Arc::new(shared);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let (stop, stopped) = oneshot::channel();
         let served = shared.clone();
         let thread = std::thread::Builder::new()
@@ -301,17 +303,28 @@ impl TestBrokerBuilder {
         })
     }
 
-    fn bind(&self) -> io::Result<Vec<TcpListener>> {
+    fn bind(&self, runtime: &Runtime) -> io::Result<Vec<TcpListener>> {
+        let _within = runtime.enter();
         let nodes = 0..self.config.nodes.max(1);
         nodes
             .map(|index| {
                 let offset = u16::try_from(index).unwrap_or(u16::MAX);
                 let port = self.port.map_or(0, |port| port.saturating_add(offset));
-                let listener = TcpListener::bind((self.host.as_str(), port))?;
-                listener.set_nonblocking(true)?;
-                Ok(listener)
+                self.listen(port)
             })
             .collect()
+    }
+
+    /// At the first address of the host that can be had.
+    fn listen(&self, port: u16) -> io::Result<TcpListener> {
+        let mut error = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in (self.host.as_str(), port).to_socket_addrs()? {
+            match server::listen(address) {
+                Ok(listener) => return Ok(listener),
+                Err(wrong) => error = wrong,
+            }
+        }
+        Err(error)
     }
 
     /// The host that clients are told. Nobody can connect to "all addresses", so that is this one.

@@ -1,14 +1,15 @@
 //! The tasks of the broker's thread: one that keeps time and listeners, one a connection.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, sleep_until};
 
 use super::shared::{Shared, ToClient, now};
@@ -17,15 +18,22 @@ use crate::connection::ConnectionId;
 /// Bytes read at once: few while little comes, so that ten thousand idle connections cost little.
 const READ_BYTES_MIN: usize = 4 * 1024;
 const READ_BYTES_MAX: usize = 256 * 1024;
+/// How long one connection has before others have their turn, looked at after so many bytes: they may
+/// be hundreds of requests or a piece of one.
+const TURN_MAX: Duration = Duration::from_millis(1);
+const TURN_BYTES: usize = 4 * 1024;
 /// Bytes behind an unanswered request from which on a connection is not read: TCP tells the client.
 const BACKLOG_BYTES: usize = 1024 * 1024;
+/// Connections that wait to be accepted: beyond it a client tries again after a second, so clients that
+/// come by the thousand should fit. The system may have a lower limit.
+const ACCEPT_BACKLOG: u32 = 4_096;
 /// How often a connection that is not read, or a port that could not be bound again, is looked at.
 const RECHECK: Duration = Duration::from_millis(5);
 
 /// Serves until `stopped`; what runs then ends with the runtime.
 pub(super) async fn run(
     shared: &Arc<Shared>,
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<TcpListener>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut nodes = Nodes::new(listeners);
@@ -51,16 +59,30 @@ pub(super) async fn run(
     }
 }
 
+/// Listens, from within the runtime that will accept.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As the standard library does: a port that was in use a moment ago can be used again. On Windows
+    // the same option would let two programs listen at once.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_BACKLOG)
+}
+
 /// The listeners of the nodes. A node that is down has none, so that connecting to it is refused.
 struct Nodes {
-    ports: Vec<std::net::SocketAddr>,
+    ports: Vec<SocketAddr>,
     /// One a node; the first ones are bound before the thread starts.
-    bound: Vec<Option<std::net::TcpListener>>,
+    bound: Vec<Option<TcpListener>>,
     accepting: Vec<JoinSet<()>>,
 }
 
 impl Nodes {
-    fn new(listeners: Vec<std::net::TcpListener>) -> Self {
+    fn new(listeners: Vec<TcpListener>) -> Self {
         let ports = listeners
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
@@ -95,8 +117,8 @@ impl Nodes {
                 continue;
             }
             let listener = match self.bound[index].take() {
-                Some(listener) => TcpListener::from_std(listener),
-                None => TcpListener::bind(address).await,
+                Some(listener) => Ok(listener),
+                None => listen(*address),
             };
             match listener {
                 Ok(listener) => {
@@ -181,22 +203,35 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
                 if read == 0 {
                     return Ok(());
                 }
-                let before_and_after = shared.input(|state| {
-                    let before = state.broker.poll_timeout();
-                    state.broker.handle_bytes(now(), conn, &buffer);
-                    backlog = state.broker.backlog(conn);
-                    (before, state.broker.poll_timeout())
-                });
-                buffer = emptied(buffer, read);
-                if before_and_after.0 != before_and_after.1 {
-                    shared.changed.notify_one();
+                let mut began = now();
+                for some in buffer.chunks(TURN_BYTES) {
+                    if began.elapsed() > TURN_MAX {
+                        yield_now().await;
+                        began = now();
+                    }
+                    backlog = take_bytes(shared, conn, some);
                 }
+                buffer = emptied(buffer, read);
             }
             () = sleep(RECHECK), if backlog >= BACKLOG_BYTES => {
                 backlog = shared.input(|state| state.broker.backlog(conn));
             }
         }
     }
+}
+
+/// Hands bytes to the broker; how many of them wait.
+fn take_bytes(shared: &Shared, conn: ConnectionId, bytes: &[u8]) -> usize {
+    let (before, after, backlog) = shared.input(|state| {
+        let before = state.broker.poll_timeout();
+        state.broker.handle_bytes(now(), conn, bytes);
+        let backlog = state.broker.backlog(conn);
+        (before, state.broker.poll_timeout(), backlog)
+    });
+    if before != after {
+        shared.changed.notify_one();
+    }
+    backlog
 }
 
 /// A buffer for the next read, larger or smaller as the last one was full or almost empty.

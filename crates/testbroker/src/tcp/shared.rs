@@ -34,8 +34,9 @@ struct Writer {
     unwritten: usize,
 }
 
-/// Bytes a connection's task may have before it; then its next request waits.
-const UNWRITTEN_MAX: usize = 8 * 1024 * 1024;
+/// Bytes a connection's task may have before it; then its next request waits. As many answers as make
+/// this up are made in one go, in which nobody else is served.
+const UNWRITTEN_MAX: usize = 64 * 1024;
 
 /// What a connection's task has to write.
 pub(super) enum ToClient {
