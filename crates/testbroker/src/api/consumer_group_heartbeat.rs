@@ -12,9 +12,8 @@ use milena_wire::messages::{
 use milena_wire::{ErrorCode, Numbers, Uuid};
 
 use crate::cluster::{Cluster, CoordinatorKind};
-use crate::config::store::ResourceKind;
 use crate::group::consumer::{
-    ASSIGNORS, Beat, Beating, Held, JOINING, LEAVING, LEAVING_FOR_NOW, Refusal, Settings,
+    ASSIGNORS, Beat, Beating, Held, JOINING, LEAVING, LEAVING_FOR_NOW, Refusal,
 };
 use crate::group::{ConsumerGroup, Members};
 use crate::limits::SUBSCRIBED_NAMES_MAX;
@@ -22,9 +21,6 @@ use crate::request::{Context, Reply};
 
 /// Where all clients seem to come from: the state machine knows no addresses.
 const CLIENT_HOST: &str = "/127.0.0.1";
-
-/// The broker's setting for all groups that have none of their own.
-const ASSIGNMENT_INTERVAL: &str = "group.consumer.assignment.interval.ms";
 
 /// From this version on a member has to bring its id.
 const OWN_MEMBER_ID_VERSION: i16 = 1;
@@ -158,7 +154,7 @@ fn apply(
     let beating = Beating {
         now: context.now,
         topics: &cluster.topics,
-        settings: settings(cluster, context.node, id),
+        settings: cluster.consumer_settings(context.node, id),
         client_id: context.client_id.unwrap_or_default(),
         client_host: CLIENT_HOST,
         fresh_id: &fresh_id,
@@ -188,23 +184,6 @@ fn apply(
     let beat = members.heartbeat(&beating, request)?;
     cluster.groups.get_or_create(id).members = Members::Consumer(Box::new(members));
     Ok(beat)
-}
-
-/// What is set for the group, then what was set for the broker while it runs.
-fn settings(cluster: &Cluster, node: i32, group: &str) -> Settings {
-    let of_broker = |resource: &str| {
-        let settings = cluster.configs.get(ResourceKind::Broker, resource)?;
-        settings.get(ASSIGNMENT_INTERVAL).map(String::as_str)
-    };
-    Settings::new(&cluster.config, |name| {
-        let own = cluster.configs.of_group(group, name);
-        // The only one that a broker that runs can be told.
-        let dynamic = ASSIGNMENT_INTERVAL.ends_with(name);
-        own.or_else(|| {
-            let node = dynamic.then(|| of_broker(&node.to_string())).flatten();
-            node.or_else(|| dynamic.then(|| of_broker("")).flatten())
-        })
-    })
 }
 
 /// The id of a member that brings none, which up to version 0 it need not.

@@ -43,7 +43,7 @@ impl Broker {
             writeln!(f, "transactional id {id}: {}", transaction.view())?;
         }
         for (id, group) in self.cluster.groups.iter() {
-            write!(f, "{}", group.view(id))?;
+            write!(f, "{}", group.view(id, &self.cluster.topics))?;
         }
         for (name, index, partition) in self.cluster.topics.partitions() {
             write!(

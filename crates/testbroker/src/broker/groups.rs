@@ -7,13 +7,15 @@ impl Broker {
     /// Every group, by id.
     pub fn groups(&self) -> Vec<GroupView> {
         let groups = self.cluster.groups.iter();
-        groups.map(|(id, group)| group.view(id)).collect()
+        groups
+            .map(|(id, group)| group.view(id, &self.cluster.topics))
+            .collect()
     }
 
     /// State, members and offsets of a group.
     pub fn group(&self, id: &str) -> Option<GroupView> {
         let group = self.cluster.groups.get(id)?;
-        Some(group.view(id))
+        Some(group.view(id, &self.cluster.topics))
     }
 
     /// Commits an offset for a group, outside any transaction, as a test's starting point.

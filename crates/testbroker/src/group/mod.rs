@@ -311,10 +311,14 @@ impl Cluster {
             ..around
         };
         for id in ids {
-            if let Some(group) = self.groups.get_mut(id)
-                && let Members::Classic(members) = &mut group.members
-            {
-                members.reload(&around);
+            let node = self.coordinators.node(CoordinatorKind::Group, id);
+            let settings = self.consumer_settings(node, id);
+            match self.groups.get_mut(id).map(|group| &mut group.members) {
+                Some(Members::Classic(members)) => members.reload(&around),
+                Some(Members::Consumer(members)) => {
+                    members.reload(around.now, settings.session_timeout);
+                }
+                Some(Members::None) | None => {}
             }
             self.group_changed(id);
         }

@@ -1,5 +1,6 @@
 //! Groups as tests read them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -7,7 +8,8 @@ use milena_wire::messages::ConsumerProtocolAssignment;
 use milena_wire::{ApiVersion, Decode, Reader};
 
 use super::classic::Member;
-use super::{Group, Members};
+use super::{Group, Members, consumer};
+use crate::cluster::Topics;
 
 /// A group as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct GroupView {
     pub group_type: &'static str,
     /// As DescribeGroups, or ConsumerGroupDescribe, calls it.
     pub state: &'static str,
-    /// Generation of a classic group.
+    /// Generation of a classic group, group epoch of the consumer protocol.
     pub generation: i32,
     /// "consumer" for Kafka's consumers; empty for a group that only keeps offsets.
     pub protocol_type: String,
@@ -26,7 +28,7 @@ pub struct GroupView {
     pub protocol: Option<String>,
     /// Member id of a classic group's leader.
     pub leader: Option<String>,
-    /// Members of a classic group, by id.
+    /// Members by id.
     pub members: Vec<GroupMemberView>,
     /// Member ids that were given out by JoinGroup and have not joined yet.
     pub pending_members: Vec<String>,
@@ -36,22 +38,23 @@ pub struct GroupView {
     pub pending_offsets: Vec<GroupOffsetView>,
 }
 
-/// A member of a classic group.
+/// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMemberView {
     /// Its id.
     pub id: String,
     /// Its `group.instance.id`, if it is static.
     pub instance_id: Option<String>,
-    /// Client id of its last JoinGroup.
+    /// Client id of its last JoinGroup or ConsumerGroupHeartbeat.
     pub client_id: String,
-    /// The protocols it speaks, in its order.
+    /// The protocols it speaks, in its order; none in the consumer protocol.
     pub protocols: Vec<String>,
-    /// The bytes the leader assigned.
+    /// The bytes the leader of a classic group assigned.
     pub assignment: Bytes,
-    /// The same read as a consumer's assignment, by topic; empty if it is none.
+    /// The same read as a consumer's assignment, by topic; empty if it is none. In the consumer
+    /// protocol what the member holds, also what it has to give back.
     pub partitions: Vec<(String, Vec<i32>)>,
-    /// Whether its JoinGroup or SyncGroup waits.
+    /// Whether its JoinGroup or SyncGroup waits, or it is not where the target has it yet.
     pub waits: bool,
 }
 
@@ -73,12 +76,21 @@ pub struct GroupOffsetView {
 }
 
 impl Group {
-    pub(crate) fn view(&self, id: &str) -> GroupView {
+    pub(crate) fn view(&self, id: &str, topics: &Topics) -> GroupView {
         let classic = match &self.members {
             Members::Classic(group) => Some(group),
             Members::None | Members::Consumer(_) => None,
         };
+        let consumer = match &self.members {
+            Members::Consumer(group) => Some(group),
+            Members::None | Members::Classic(_) => None,
+        };
         let members = classic.into_iter().flat_map(|group| group.members());
+        let members = members.map(|(id, member)| member_view(id, member));
+        let consumers = consumer.into_iter().flat_map(|group| {
+            let members = group.members();
+            members.map(|member| consumer_view(member, group.target_epoch, topics))
+        });
         let pending = classic.into_iter().flat_map(|group| group.pending_joins());
         let offsets = self.offsets.committed();
         let pending_offsets = self.offsets.pending();
@@ -86,13 +98,14 @@ impl Group {
             id: id.to_owned(),
             group_type: self.group_type(),
             state: self.state(),
-            generation: classic.map_or(0, |group| group.generation()),
+            generation: classic
+                .map(|group| group.generation())
+                .or(consumer.map(|group| group.epoch))
+                .unwrap_or_default(),
             protocol_type: self.protocol_type().to_owned(),
             protocol: classic.and_then(|group| group.protocol().map(str::to_owned)),
             leader: classic.and_then(|group| group.leader().map(str::to_owned)),
-            members: members
-                .map(|(id, member)| member_view(id, member))
-                .collect(),
+            members: members.chain(consumers).collect(),
             pending_members: pending.map(ToString::to_string).collect(),
             offsets: offsets
                 .map(|(key, offset)| offset_view(None, key, offset))
@@ -116,6 +129,28 @@ fn member_view(id: &str, member: &Member) -> GroupMemberView {
         assignment: member.assignment.clone(),
         partitions: assigned(&member.assignment).unwrap_or_default(),
         waits: member.awaiting_join.is_some() || member.awaiting_sync.is_some(),
+    }
+}
+
+/// What it has to give back is its own until it has done so.
+fn consumer_view(member: &consumer::Member, target_epoch: i32, topics: &Topics) -> GroupMemberView {
+    let mut held: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    for (topic, partition) in member.held() {
+        if let Some(name) = topics.name_of(topic) {
+            held.entry(name.to_string()).or_default().push(partition);
+        }
+    }
+    for partitions in held.values_mut() {
+        partitions.sort_unstable();
+    }
+    GroupMemberView {
+        id: member.id.to_string(),
+        instance_id: member.instance_id.as_deref().map(str::to_owned),
+        client_id: member.client_id.clone(),
+        protocols: Vec::new(),
+        assignment: Bytes::new(),
+        partitions: held.into_iter().collect(),
+        waits: !member.is_reconciled_to(target_epoch),
     }
 }
 

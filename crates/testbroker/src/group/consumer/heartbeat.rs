@@ -8,7 +8,7 @@ use milena_wire::messages::ConsumerGroupHeartbeatRequest;
 use milena_wire::{ErrorCode, Uuid};
 
 use super::assignor::{self, Spec, Subscriber, TopicSize, texts_as_in_java};
-use super::member::{Course, Member, MemberState};
+use super::member::{Course, Member};
 use super::subscription::RegexChange;
 use super::{ConsumerGroup, Held, JOINING, LEAVING, LEAVING_FOR_NOW, Refusal, Settings, Wanted};
 use crate::cluster::Topics;
@@ -235,10 +235,8 @@ impl ConsumerGroup {
         if before == after {
             return;
         }
-        let timeout = u64::try_from(after.rebalance_timeout_ms).unwrap_or(0);
-        let by = beating.now + Duration::from_millis(timeout);
-        deadlines.rebalance =
-            (after.state == MemberState::UnrevokedPartitions).then_some((by, after.epoch));
+        let by = after.must_give_back_by(beating.now);
+        deadlines.rebalance = by.map(|by| (by, after.epoch));
     }
 }
 

@@ -1,7 +1,7 @@
 //! How members go: by themselves, for a while, or because nothing is heard of them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use milena_wire::ErrorCode;
 use milena_wire::messages::ConsumerGroupHeartbeatRequest;
@@ -74,6 +74,16 @@ impl ConsumerGroup {
         }
         let metadata = self.metadata_now(topics);
         self.raise_epoch(metadata);
+    }
+
+    /// A new coordinator has loaded the group: it hears of nobody yet, so everybody has all the
+    /// time again.
+    pub(crate) fn reload(&mut self, now: Instant, session_timeout: Duration) {
+        for member in self.members.values() {
+            let deadlines = self.deadlines.entry(member.id.clone()).or_default();
+            deadlines.session = Some(now + session_timeout);
+            deadlines.rebalance = member.must_give_back_by(now).map(|by| (by, member.epoch));
+        }
     }
 
     /// Time has passed: members whose session is over go, and those that kept partitions too long

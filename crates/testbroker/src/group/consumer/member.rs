@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use milena_wire::Uuid;
 use milena_wire::messages::{
@@ -133,6 +134,13 @@ impl Member {
     pub(crate) fn assignment_epoch(&self, topic: Uuid, partition: i32) -> Option<i32> {
         let epoch = |held: &Held| held.get(&topic)?.get(&partition).copied();
         epoch(&self.assigned).or_else(|| epoch(&self.revoking))
+    }
+
+    /// By when it has to have given back what it was told to at `now`, if anything.
+    pub(crate) fn must_give_back_by(&self, now: Instant) -> Option<Instant> {
+        let timeout = u64::try_from(self.rebalance_timeout_ms).unwrap_or(0);
+        let waits = self.state == MemberState::UnrevokedPartitions;
+        waits.then(|| now + Duration::from_millis(timeout))
     }
 
     /// All that others may not have yet.

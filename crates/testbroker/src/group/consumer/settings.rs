@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use crate::cluster::Cluster;
 use crate::config::BrokerConfig;
+use crate::config::store::ResourceKind;
 use crate::limits::GROUP_MEMBERS_MAX;
+
+/// The broker's setting for all groups that have none of their own.
+const ASSIGNMENT_INTERVAL: &str = "group.consumer.assignment.interval.ms";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -36,6 +41,25 @@ impl Settings {
             ),
             members_max: config.consumer_group_max_size.min(GROUP_MEMBERS_MAX),
         }
+    }
+}
+
+impl Cluster {
+    /// What is set for a group, then what was set for the broker while it runs.
+    pub(crate) fn consumer_settings(&self, node: i32, group: &str) -> Settings {
+        let of_broker = |resource: &str| {
+            let settings = self.configs.get(ResourceKind::Broker, resource)?;
+            settings.get(ASSIGNMENT_INTERVAL).map(String::as_str)
+        };
+        Settings::new(&self.config, |name| {
+            let own = self.configs.of_group(group, name);
+            // The only one that a broker that runs can be told.
+            let dynamic = ASSIGNMENT_INTERVAL.ends_with(name);
+            own.or_else(|| {
+                let node = dynamic.then(|| of_broker(&node.to_string())).flatten();
+                node.or_else(|| dynamic.then(|| of_broker("")).flatten())
+            })
+        })
     }
 }
 

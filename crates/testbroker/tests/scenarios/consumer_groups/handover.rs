@@ -1,6 +1,6 @@
 //! How members come, hand partitions over and go.
 
-use milena_testbroker::ErrorCode;
+use milena_testbroker::{BrokerConfig, CoordinatorKind, ErrorCode};
 use milena_wire::messages::ConsumerGroupHeartbeatRequest;
 
 use super::member::{Member, Partitions, bare, beat, beat_in, eager, joining, standing};
@@ -234,4 +234,33 @@ fn a_fenced_member_comes_back_with_epoch_0_and_keeps_its_place() {
     assert_eq!(again.epoch, 2);
     assert_eq!(again.assignment, Some(a.owned.clone()));
     assert_eq!(standing(&mut cluster), ("Stable".to_owned(), 2, 2));
+}
+
+#[test]
+fn members_have_all_their_time_again_at_a_new_coordinator() {
+    let mut cluster = Cluster::with_topic(BrokerConfig {
+        nodes: 2,
+        ..BrokerConfig::default()
+    });
+    cluster
+        .broker
+        .move_coordinator(CoordinatorKind::Group, "g", 1);
+    let mut a = Member::new("a", &["t"]);
+    a.beat(&mut cluster);
+    cluster.advance(ms(40_000));
+    cluster
+        .broker
+        .move_coordinator(CoordinatorKind::Group, "g", 2);
+    cluster.advance(ms(40_000));
+    cluster
+        .broker
+        .move_coordinator(CoordinatorKind::Group, "g", 1);
+    assert_eq!(a.ask(&mut cluster).error, ErrorCode::NONE);
+
+    let view = cluster.broker.group("g").unwrap();
+    assert_eq!((view.group_type, view.state), ("consumer", "Stable"));
+    assert_eq!(view.generation, 2);
+    assert_eq!(view.members[0].id, "a");
+    assert_eq!(view.members[0].partitions, [("t".to_owned(), vec![0])]);
+    assert!(!view.members[0].waits);
 }
