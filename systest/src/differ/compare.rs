@@ -2,7 +2,7 @@
 
 use milena_wire::ApiKey;
 
-use super::ids::{Ids, Kind};
+use super::ids::{Ids, Kind, is_made_up};
 use super::rules::Tally;
 use super::tree::Value;
 
@@ -188,8 +188,8 @@ impl Comparer<'_> {
 
     /// The part that the broker did not choose is the same; the whole is bound.
     fn members(&mut self, real: &str, ours: &str) -> bool {
-        if real == ours && real.len() < UUID_LEN {
-            return true;
+        if !is_made_up(real) || !is_made_up(ours) {
+            return real == ours;
         }
         let given = |id: &str| {
             let id = id.trim_matches('"');

@@ -70,7 +70,8 @@ impl Ids {
     /// Whether an id was bound.
     pub(crate) fn knows(&self, kind: Kind, id: &str, is_ours: bool) -> bool {
         let side = if is_ours { &self.real } else { &self.ours };
-        kind.is_none(id) || side.contains_key(&(kind, id.to_owned()))
+        let is_clients_own = kind == Kind::Member && !is_made_up(id);
+        kind.is_none(id) || is_clients_own || side.contains_key(&(kind, id.to_owned()))
     }
 
     /// What our id is called on the other side; itself if it is not known there.
@@ -78,6 +79,15 @@ impl Ids {
         let real = self.real.get(&(kind, ours.to_owned()));
         real.map_or_else(|| ours.to_owned(), Clone::clone)
     }
+}
+
+/// Whether a member id ends as one does that a broker made: in 36 characters of random bits.
+pub(crate) fn is_made_up(id: &str) -> bool {
+    let id = id.trim_matches('"').as_bytes();
+    let Some(start) = id.len().checked_sub(36) else {
+        return false;
+    };
+    [8, 13, 18, 23].iter().all(|dash| id[start + dash] == b'-')
 }
 
 #[cfg(test)]
