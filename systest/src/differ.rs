@@ -157,9 +157,34 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// What `cargo xtask kafka` writes into `server.properties` and requests can see.
+const PROPERTIES: &[(&str, &str)] = &[
+    ("default.replication.factor", "1"),
+    ("min.insync.replicas", "1"),
+    ("log.retention.ms", "-1"),
+    ("auto.create.topics.enable", "false"),
+    ("offsets.topic.num.partitions", "5"),
+    ("offsets.topic.replication.factor", "1"),
+    ("transaction.state.log.num.partitions", "5"),
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("group.initial.rebalance.delay.ms", "0"),
+];
+
 fn broker(wish: &Wish, seed: u64) -> Result<TestBroker> {
+    let mut refused = None;
     let broker = TestBroker::builder().emulate(wish.emulate()).seed(seed);
-    Ok(broker.start()?)
+    let broker = broker.config(|config| {
+        for (name, value) in PROPERTIES {
+            if let Err(error) = config.set(name, value) {
+                refused = Some(Failure::from(error));
+            }
+        }
+    });
+    match refused {
+        Some(refused) => Err(refused),
+        None => Ok(broker.start()?),
+    }
 }
 
 /// What both serve, from their own mouths.

@@ -16,7 +16,7 @@ use super::asks::transactions::{
     ListTransactions, TxnOffsetCommit,
 };
 use super::asks::{consumer, groups};
-use super::plan::{Plan, step, step_on};
+use super::plan::{MEMBER_LINKS, Plan, step, step_on};
 
 /// Part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ fn groups(random: &mut fastrand::Rng, plan: &Plan) -> Vec<Step> {
         }
         15..21 => {
             let sync = Sync::random(draws, plan);
-            step_on(sync.member().unwrap_or(0), random, sync)
+            step_on(sync.member().unwrap_or(0) % MEMBER_LINKS, random, sync)
         }
         21..26 => step(random, groups::Heartbeat::random(draws, plan)),
         26..29 => step(random, Leave::random(draws, plan)),

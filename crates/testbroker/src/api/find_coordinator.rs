@@ -58,9 +58,7 @@ fn find<'a>(
     let kind = match key_type {
         0 => CoordinatorKind::Group,
         1 => CoordinatorKind::Transaction,
-        2 => return Err(ErrorCode::INVALID_REQUEST),
-        // Kafka stumbles over a number that is no kind at all.
-        _ => return Err(ErrorCode::UNKNOWN_SERVER_ERROR),
+        _ => return Err(ErrorCode::INVALID_REQUEST),
     };
     let node = cluster.node(cluster.coordinators.node(kind, key));
     node.filter(|node| node.up)
