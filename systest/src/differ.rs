@@ -168,6 +168,7 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("transaction.state.log.num.partitions", "5"),
     ("transaction.state.log.replication.factor", "1"),
     ("transaction.state.log.min.isr", "1"),
+    ("log.index.size.max.bytes", "1048576"),
     ("group.initial.rebalance.delay.ms", "0"),
 ];
 

@@ -80,8 +80,10 @@ impl Comparer<'_> {
             }
             (Value::List(real_items), Value::List(ours_items)) => {
                 if real_items.len() != ours_items.len() {
-                    let found = difference(path, field, real, ours);
-                    return self.judge(found);
+                    let count =
+                        |items: &[Value], list: &Value| format!("{} of {list}", items.len());
+                    let (real, ours) = (count(real_items, real), count(ours_items, ours));
+                    return self.judge(difference(path, field, &real, &ours));
                 }
                 self.lists(path, field, real_items, ours_items)
             }

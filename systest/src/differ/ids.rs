@@ -55,6 +55,10 @@ impl Ids {
         if kind.is_none(real) || kind.is_none(ours) {
             return real == ours;
         }
+        // A producer's id, and also what stands in the field of an answer that has none to tell.
+        if kind == Kind::Producer && real == "0" && ours == "0" {
+            return true;
+        }
         let (real_key, ours_key) = ((kind, real.to_owned()), (kind, ours.to_owned()));
         match (self.ours.get(&real_key), self.real.get(&ours_key)) {
             (None, None) => {

@@ -234,12 +234,7 @@ fn records_value(view: BatchView) -> Value {
     match view.into_records() {
         Ok(batch) => {
             let records = batch.records().map(|record| {
-                let text = |bytes: Option<&[u8]>| {
-                    bytes.map_or_else(
-                        || "null".to_owned(),
-                        |bytes| bytes.escape_ascii().to_string(),
-                    )
-                };
+                let text = |bytes: Option<&[u8]>| bytes.map_or_else(|| "null".to_owned(), short);
                 Value::leaf(format!(
                     "{} {}={}",
                     record.offset(),
@@ -251,6 +246,19 @@ fn records_value(view: BatchView) -> Value {
         }
         Err(error) => Value::leaf(format!("unreadable: {error}")),
     }
+}
+
+/// Bytes as text; of many, the first, their number and their sum.
+fn short(bytes: &[u8]) -> String {
+    const SHOWN: usize = 24;
+    if bytes.len() <= SHOWN {
+        return bytes.escape_ascii().to_string();
+    }
+    let sum = bytes.iter().fold(0_u64, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u64::from(*byte))
+    });
+    let first = bytes[..8].escape_ascii();
+    format!("{first}..({} bytes, {sum:x})", bytes.len())
 }
 
 /// Reads `Debug` text.

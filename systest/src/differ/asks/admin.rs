@@ -28,7 +28,7 @@ fn own(random: &mut fastrand::Rng) -> usize {
 
 /// A name that no topic may have.
 fn bad_name(random: &mut fastrand::Rng) -> &'static str {
-    pick(random, &["", ".", "no spaces", "__consumer_offsets"])
+    pick(random, &["", ".", "no spaces"])
 }
 
 const SETTINGS: &[(&str, &str)] = &[
