@@ -1,11 +1,24 @@
 //! Record batches as producers send them, and as they should not.
 
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::{Bytes, BytesMut};
 use milena_wire::compress::{Codec, Compressor};
 use milena_wire::record::{BatchBuilder, Compression, RecordFields, Stamp};
 
-/// What the records of all batches say of their time: old enough to be the same in every run.
-pub(crate) const BASE_TIME: i64 = 1_750_000_000_000;
+/// What the records of all batches say of their time: an hour or two before this program began.
+///
+/// Much older records would have real Kafka begin a new segment with each marker, whose time is now, and a Fetch ends with its segment.
+pub(crate) fn base_time() -> i64 {
+    const HOUR_MS: i64 = 3_600_000;
+    static BEGUN: OnceLock<i64> = OnceLock::new();
+    *BEGUN.get_or_init(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(0));
+        now / HOUR_MS * HOUR_MS - HOUR_MS
+    })
+}
 
 const CRC_AT: usize = 17;
 const CRC_FROM: usize = 21;
@@ -63,7 +76,7 @@ fn right(content: &Content, stamp: &Stamp) -> BytesMut {
             ));
         }
         builder.append(&RecordFields {
-            timestamp: BASE_TIME + i64::from(number) * 10,
+            timestamp: base_time() + i64::from(number) * 10,
             key: content.keys.then_some(key.as_bytes()),
             value: Some(value.as_bytes()),
             headers: &[],

@@ -9,7 +9,7 @@ use milena_wire::{ApiKey, EncodeError, Numbers};
 
 use super::{by_topic, pick, weighted};
 use crate::differ::ask::{Ask, Pen, Sent};
-use crate::differ::batch::BASE_TIME;
+use crate::differ::batch::base_time;
 use crate::differ::plan::Plan;
 use crate::differ::tree::Value;
 use crate::differ::vars::Vars;
@@ -221,7 +221,7 @@ impl ListOffsets {
         parts.sort_unstable();
         parts.dedup();
         let parts = parts.into_iter().map(|(topic, partition)| {
-            let in_log = BASE_TIME + random.i64(0..8000);
+            let in_log = base_time() + random.i64(0..8000);
             let times = [
                 (4, -1),
                 (4, -2),
@@ -232,7 +232,7 @@ impl ListOffsets {
                 (1, -7),
                 (6, in_log),
                 (1, 0),
-                (1, BASE_TIME * 2),
+                (1, base_time() * 2),
             ];
             let epoch = weighted(random, &[(8, -1), (3, 0), (1, 1), (1, 9)]);
             (topic, (partition, weighted(random, &times), epoch))
