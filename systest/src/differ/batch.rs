@@ -49,19 +49,19 @@ pub(crate) enum Fault {
     CutShort,
     Twice,
     Empty,
-    Null,
     Garbage,
     BaseOffset(i64),
     EpochWithoutId,
 }
 
-/// The bytes of a batch; `None` is the null of the protocol.
-pub(crate) fn bytes(content: &Content, stamp: &Stamp) -> Option<Bytes> {
+/// The bytes of a batch. Never the null of the protocol, upon which real Kafka says nothing at all.
+pub(crate) fn bytes(content: &Content, stamp: &Stamp) -> Bytes {
     let batch = right(content, stamp);
-    let Some(fault) = content.fault else {
-        return Some(batch.freeze());
+    let batch = match content.fault {
+        Some(fault) => wrong(batch, fault),
+        None => batch,
     };
-    wrong(batch, fault).map(BytesMut::freeze)
+    batch.freeze()
 }
 
 fn right(content: &Content, stamp: &Stamp) -> BytesMut {
@@ -89,7 +89,7 @@ fn right(content: &Content, stamp: &Stamp) -> BytesMut {
     BytesMut::from(&batch.stamp(stamp).to_bytes()[..])
 }
 
-fn wrong(mut batch: BytesMut, fault: Fault) -> Option<BytesMut> {
+fn wrong(mut batch: BytesMut, fault: Fault) -> BytesMut {
     let mut or_attributes = |bits: i16| {
         let old = i16::from_be_bytes([batch[21], batch[22]]);
         batch[21..23].copy_from_slice(&(old | bits).to_be_bytes());
@@ -97,25 +97,24 @@ fn wrong(mut batch: BytesMut, fault: Fault) -> Option<BytesMut> {
     match fault {
         Fault::Crc => {
             batch[CRC_AT] ^= 0xff;
-            return Some(batch);
+            return batch;
         }
-        Fault::Null => return None,
-        Fault::Empty => return Some(BytesMut::new()),
-        Fault::Garbage => return Some(BytesMut::from(&b"these are no records, nor ever were"[..])),
+        Fault::Empty => return BytesMut::new(),
+        Fault::Garbage => return BytesMut::from(&b"these are no records, nor ever were"[..]),
         Fault::CutShort => {
             let len = batch.len() - 5;
             batch.truncate(len);
-            return Some(batch);
+            return batch;
         }
         Fault::Twice => {
             let copy = batch.clone();
             batch.unsplit(copy);
-            return Some(batch);
+            return batch;
         }
         Fault::LengthTooLong => {
             let length = i32::try_from(batch.len()).unwrap_or(i32::MAX);
             batch[8..12].copy_from_slice(&length.to_be_bytes());
-            return Some(batch);
+            return batch;
         }
         Fault::Magic(magic) => batch[16] = magic.cast_unsigned(),
         Fault::BaseOffset(offset) => batch[..8].copy_from_slice(&offset.to_be_bytes()),
@@ -136,7 +135,7 @@ fn wrong(mut batch: BytesMut, fault: Fault) -> Option<BytesMut> {
     }
     let crc = crc32c(&batch[CRC_FROM..]);
     batch[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_be_bytes());
-    Some(batch)
+    batch
 }
 
 /// Bit by bit: the batches are small, and the wire crate gives its own to nobody.
@@ -169,7 +168,7 @@ mod tests {
     }
 
     fn crc_is_right(fault: Option<Fault>) -> bool {
-        let bytes = bytes(&content(fault), &Stamp::NONE).expect("not null");
+        let bytes = bytes(&content(fault), &Stamp::NONE);
         let mut read = batches(bytes);
         read.next()
             .expect("one")

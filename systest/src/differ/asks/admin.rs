@@ -297,8 +297,10 @@ impl Ask for Metadata {
 
     fn narrow(&self, answer: &mut Value, vars: &Vars) {
         if let Some(Value::List(topics)) = answer.get_mut("topics") {
+            // In version 0, no topics are all topics.
+            let all = self.all || (self.topics.is_empty() && self.bad_name.is_none());
             let listed_by_all =
-                |topic: &Value| self.all && !topic.string("name").starts_with(&vars.prefix);
+                |topic: &Value| all && !topic.string("name").starts_with(&vars.prefix);
             topics.retain(|topic| !listed_by_all(topic));
         }
     }

@@ -176,7 +176,7 @@ impl Produce {
         }
     }
 
-    fn payload(&self, topic: usize, write: &Write, vars: &Vars) -> Option<Payload> {
+    fn payload(&self, topic: usize, write: &Write, vars: &Vars) -> Payload {
         let (producer_id, producer_epoch) = self.who.of(vars);
         let mut content = write.content.clone();
         content.first += vars.written;
@@ -186,7 +186,7 @@ impl Produce {
             base_sequence: self.sequence(topic, write, vars),
             transactional: self.transactional,
         };
-        batch::bytes(&content, &stamp).map(Payload::from)
+        batch::bytes(&content, &stamp).into()
     }
 
     fn sequence(&self, topic: usize, write: &Write, vars: &Vars) -> i32 {
@@ -225,7 +225,7 @@ impl Ask for Produce {
         let topic_data = topics.iter().zip(&names).map(|((topic, writes), name)| {
             let partitions = writes.iter().map(|write| PartitionProduceData {
                 index: write.partition,
-                records: self.payload(*topic, write, vars),
+                records: Some(self.payload(*topic, write, vars)),
             });
             TopicProduceData {
                 name,
@@ -337,7 +337,6 @@ fn fault(random: &mut fastrand::Rng) -> Fault {
             Fault::CutShort,
             Fault::Twice,
             Fault::Empty,
-            Fault::Null,
             Fault::Garbage,
             Fault::BaseOffset(5),
             Fault::EpochWithoutId,
