@@ -80,9 +80,9 @@ fn delete_by_name(cluster: &mut Cluster, context: &Context<'_>, name: &str, time
         _ if times > 1 => Err(Refusal::invalid_request("Duplicate topic name.")),
         Some(_) => delete(cluster, context, name),
         None => {
-            let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
             let refused = context.check_partition(name, -1).map_err(Refusal::forced);
-            refused.and(Err(Refusal::new(unknown, NO_SUCH_TOPIC)))
+            let unknown = || Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, NO_SUCH_TOPIC);
+            refused.and_then(|()| Err(unknown()))
         }
     };
     Deleted {

@@ -144,7 +144,8 @@ impl Broker {
             operation: 0,
             value: Some(value),
         };
-        let node = resource.parse().unwrap_or(self.cluster.first_node());
+        let node = resource.parse().ok();
+        let node = node.unwrap_or_else(|| self.cluster.first_node());
         let altered = self
             .cluster
             .alter_settings(node, kind, resource, &[change], false, false);

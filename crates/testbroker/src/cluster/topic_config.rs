@@ -6,7 +6,7 @@ use std::time::Duration;
 use milena_wire::record::Compression;
 
 use crate::config::store::Settings;
-use crate::config::{BrokerConfig, value};
+use crate::config::value;
 
 /// A topic's settings: those that somebody has set, and what follows for the broker.
 #[derive(Clone, Debug)]
@@ -42,27 +42,6 @@ pub(crate) struct TopicConfig {
 }
 
 impl TopicConfig {
-    /// What a topic without settings of its own has: Kafka's defaults, and the cluster's.
-    pub(crate) fn of_cluster(config: &BrokerConfig) -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self {
-            overrides: BTreeMap::new(),
-            compacted: false,
-            deleted: true,
-            retention: Some(7 * DAY),
-            retention_bytes: config.retention_bytes,
-            message_bytes_max: config.message_bytes_max,
-            min_insync_replicas: 1,
-            log_append_time: false,
-            timestamp_before_max: None,
-            timestamp_after_max: Some(Duration::from_secs(60 * 60)),
-            compression: None,
-            unclean_leader_election: false,
-            delete_retention: DAY,
-            compaction_lag_min: Duration::ZERO,
-        }
-    }
-
     /// What these values make of a topic. `value` knows those set for the topic (`overrides`) and
     /// what it has for the others, well-formed as `check_topic_settings` wants them.
     pub(crate) fn read(value: impl Fn(&str) -> Option<String>, overrides: Settings) -> Self {

@@ -389,7 +389,6 @@ pub(crate) fn check_topic_name(name: &str) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::BrokerConfig;
 
     #[test]
     fn names_follow_kafkas_rules() {
@@ -403,7 +402,7 @@ mod tests {
     fn topic_ids_repeat_with_the_seed() {
         let mut first = Topics::new(3);
         let mut second = Topics::new(3);
-        let config = || TopicConfig::of_cluster(&BrokerConfig::default());
+        let config = || TopicConfig::read(|_| None, BTreeMap::new());
         let id = first.insert("a", config(), Vec::new());
         assert_eq!(id, second.insert("a", config(), Vec::new()));
         assert_ne!(id, first.insert("b", config(), Vec::new()));

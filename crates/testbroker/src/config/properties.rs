@@ -34,42 +34,28 @@ impl BrokerConfig {
 
     fn set_field(&mut self, name: &str, kind: Kind, text: &str) -> Result<(), ConfigError> {
         let number = text.parse::<i64>().unwrap_or_default();
-        let small = |min: i64| {
+        let at_least = |min: i64| {
             let check = value::check(name, kind, Check::AtLeast(min), text);
             check.map_err(ConfigError::Property).map(|()| number)
         };
+        if let Some((field, unit)) = self.time_mut(name) {
+            *field = Duration::from_millis(at_least(0)?.unsigned_abs() * unit);
+            return Ok(());
+        }
+        if let Some((field, _)) = self.size_mut(name) {
+            *field = usize::try_from(at_least(0)?).unwrap_or(usize::MAX);
+            return Ok(());
+        }
         match name {
             "num.partitions" => {
-                self.default_partitions = i32::try_from(small(1)?).unwrap_or(i32::MAX);
+                self.default_partitions = i32::try_from(at_least(1)?).unwrap_or(i32::MAX);
             }
             "default.replication.factor" => {
-                self.default_replication_factor =
-                    Some(i16::try_from(small(1)?).unwrap_or(i16::MAX));
+                let factor = i16::try_from(at_least(1)?).unwrap_or(i16::MAX);
+                self.default_replication_factor = Some(factor);
             }
             "auto.create.topics.enable" => self.auto_create_topics = text == "true",
-            "message.max.bytes" => self.message_bytes_max = size(small(0)?),
-            "fetch.max.bytes" => self.fetch_bytes_max = size(small(1)?),
-            "socket.request.max.bytes" => self.frame_bytes_max = size(small(1)?),
-            "max.connections" => self.connections_max = size(small(0)?),
-            "transaction.max.timeout.ms" => self.transaction_timeout_max = millis(small(1)?),
-            "add.partitions.to.txn.retry.backoff.ms" => self.concurrent_retry = millis(small(1)?),
-            "add.partitions.to.txn.retry.backoff.max.ms" => {
-                self.concurrent_retry_max = millis(small(0)?);
-            }
             "log.retention.bytes" => self.retention_bytes = u64::try_from(number).ok(),
-            "replica.lag.time.max.ms" => self.replica_lag_max = millis(small(0)?),
-            "log.retention.check.interval.ms" => self.retention_check = millis(small(1)?),
-            "producer.id.expiration.ms" => self.producer_id_expiration = millis(small(1)?),
-            "group.consumer.session.timeout.ms" => {
-                self.consumer_session_timeout = millis(small(1)?);
-            }
-            "group.consumer.heartbeat.interval.ms" => {
-                self.consumer_heartbeat_interval = millis(small(1)?);
-            }
-            "group.consumer.assignment.interval.ms" => {
-                self.consumer_assignment_interval = millis(small(0)?);
-            }
-            "group.consumer.max.size" => self.consumer_group_max_size = size(small(1)?),
             _ => {}
         }
         Ok(())
@@ -77,23 +63,18 @@ impl BrokerConfig {
 
     /// The value of a property that has a field of its own.
     fn field(&self, name: &str) -> Option<String> {
-        let millis = |duration: Duration| duration.as_millis().to_string();
+        if let Some((time, unit)) = self.time(name) {
+            return Some((time.as_millis() / u128::from(unit)).to_string());
+        }
+        if let Some((size, _)) = self.size(name) {
+            // Kafka's have no room for more, and "no limit" is the most there is.
+            let shown = i32::try_from(size).unwrap_or(i32::MAX);
+            return Some(shown.to_string());
+        }
         Some(match name {
             "num.partitions" => self.default_partitions.to_string(),
             "default.replication.factor" => self.replication_factor().to_string(),
             "auto.create.topics.enable" => self.auto_create_topics.to_string(),
-            "message.max.bytes" => self.message_bytes_max.to_string(),
-            "fetch.max.bytes" => self.fetch_bytes_max.to_string(),
-            "socket.request.max.bytes" => self.frame_bytes_max.to_string(),
-            "transaction.max.timeout.ms" => millis(self.transaction_timeout_max),
-            "add.partitions.to.txn.retry.backoff.ms" => millis(self.concurrent_retry),
-            "add.partitions.to.txn.retry.backoff.max.ms" => millis(self.concurrent_retry_max),
-            "replica.lag.time.max.ms" => millis(self.replica_lag_max),
-            "log.retention.check.interval.ms" => millis(self.retention_check),
-            "producer.id.expiration.ms" => millis(self.producer_id_expiration),
-            "group.consumer.session.timeout.ms" => millis(self.consumer_session_timeout),
-            "group.consumer.heartbeat.interval.ms" => millis(self.consumer_heartbeat_interval),
-            "group.consumer.assignment.interval.ms" => millis(self.consumer_assignment_interval),
             "log.retention.bytes" => self
                 .retention_bytes
                 .map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string()),
@@ -108,12 +89,57 @@ impl BrokerConfig {
     }
 }
 
-fn size(number: i64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+/// The fields that properties set: to read and to change.
+macro_rules! fields {
+    ($read:ident, $change:ident: $type:ty, $($name:literal => $field:ident $(* $unit:literal)?;)*) => {
+        impl BrokerConfig {
+            fn $read(&self, name: &str) -> Option<($type, u64)> {
+                Some(match name {
+                    $($name => (self.$field, 1 $(* $unit)?),)*
+                    _ => return None,
+                })
+            }
+
+            fn $change(&mut self, name: &str) -> Option<(&mut $type, u64)> {
+                Some(match name {
+                    $($name => (&mut self.$field, 1 $(* $unit)?),)*
+                    _ => return None,
+                })
+            }
+        }
+    };
 }
 
-fn millis(number: i64) -> Duration {
-    Duration::from_millis(number.unsigned_abs())
+// Milliseconds, or so many of them.
+fields! {
+    time, time_mut: Duration,
+    "add.partitions.to.txn.retry.backoff.max.ms" => concurrent_retry_max;
+    "add.partitions.to.txn.retry.backoff.ms" => concurrent_retry;
+    "group.consumer.assignment.interval.ms" => consumer_assignment_interval;
+    "group.consumer.heartbeat.interval.ms" => consumer_heartbeat_interval;
+    "group.consumer.session.timeout.ms" => consumer_session_timeout;
+    "group.initial.rebalance.delay.ms" => group_initial_rebalance_delay;
+    "group.max.session.timeout.ms" => group_max_session_timeout;
+    "group.min.session.timeout.ms" => group_min_session_timeout;
+    "log.retention.check.interval.ms" => retention_check;
+    "offsets.retention.check.interval.ms" => offsets_retention_check;
+    "offsets.retention.minutes" => offsets_retention * 60_000;
+    "producer.id.expiration.ms" => producer_id_expiration;
+    "replica.lag.time.max.ms" => replica_lag_max;
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms" => transaction_timeout_interval;
+    "transaction.max.timeout.ms" => transaction_timeout_max;
+    "transactional.id.expiration.ms" => transactional_id_expiration;
+}
+
+fields! {
+    size, size_mut: usize,
+    "fetch.max.bytes" => fetch_bytes_max;
+    "group.consumer.max.size" => consumer_group_max_size;
+    "group.max.size" => group_max_size;
+    "max.connections" => connections_max;
+    "max.incremental.fetch.session.cache.slots" => fetch_session_slots;
+    "message.max.bytes" => message_bytes_max;
+    "socket.request.max.bytes" => frame_bytes_max;
 }
 
 #[cfg(test)]

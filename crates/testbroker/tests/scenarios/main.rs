@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it finds nothing")]
 
+mod admin_cluster;
+mod admin_configs;
+mod admin_topics;
 mod at_random;
 mod classic_groups;
 mod cluster;
