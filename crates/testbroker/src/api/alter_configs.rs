@@ -7,7 +7,7 @@ use milena_wire::messages::{
     AlterConfigsRequest, AlterConfigsResponse,
 };
 
-use super::incremental_alter_configs::{alterable, unknown};
+use super::incremental_alter_configs::{alterable, check_forced, shown, unknown};
 use crate::cluster::Cluster;
 use crate::config::alter::{Change, check_changes};
 use crate::config::store::ResourceKind;
@@ -40,7 +40,12 @@ pub(crate) fn handle(
     let responses = all.map(|(resource, result)| {
         let (error_code, error_message) = parts(result);
         AlterConfigsAlterConfigsResourceResponse {
-            error_code: context.shown(error_code),
+            error_code: shown(
+                context,
+                resource.resource_type,
+                resource.resource_name,
+                error_code,
+            ),
             error_message,
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
@@ -60,7 +65,7 @@ fn alter(
     once: bool,
     validate_only: bool,
 ) -> Result<(), Refusal> {
-    context.check().map_err(Refusal::forced)?;
+    check_forced(context, resource.resource_type, resource.resource_name)?;
     if !once {
         let message = "Each resource must appear at most once.";
         return Err(Refusal::invalid_request(message));

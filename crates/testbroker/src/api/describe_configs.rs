@@ -12,6 +12,7 @@ use milena_wire::messages::{
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 
+use super::incremental_alter_configs::{check_forced, shown as altered_shown};
 use crate::cluster::{Cluster, check_topic_name};
 use crate::config::Emulate;
 use crate::config::registry::{TopicSetting, broker_settings, group_settings, topic_settings};
@@ -49,8 +50,9 @@ pub(crate) fn handle(
     let sound = request.resources.iter().all(known);
     let mut described = Vec::new();
     for resource in &request.resources {
-        described.push(match context.check() {
-            Err(code) => Err(Refusal::forced(code)),
+        let forced = check_forced(context, resource.resource_type, resource.resource_name);
+        described.push(match forced {
+            Err(refusal) => Err(refusal),
             Ok(()) if sound => describe(cluster, context.node, resource),
             Ok(()) => Err(Refusal::invalid_request(UNEXPECTED)),
         });
@@ -103,7 +105,12 @@ fn result<'a>(
         }
     });
     DescribeConfigsResult {
-        error_code: context.shown(error_code),
+        error_code: altered_shown(
+            context,
+            resource.resource_type,
+            resource.resource_name,
+            error_code,
+        ),
         error_message: error_message.or(Some("")),
         resource_type: resource.resource_type,
         resource_name: resource.resource_name,

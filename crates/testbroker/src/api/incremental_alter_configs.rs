@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use milena_wire::ErrorCode;
 use milena_wire::messages::{
     IncrementalAlterConfigsAlterConfigsResource,
     IncrementalAlterConfigsAlterConfigsResourceResponse, IncrementalAlterConfigsRequest,
@@ -45,7 +46,12 @@ pub(crate) fn handle(
     let responses = all.map(|(resource, result)| {
         let (error_code, error_message) = parts(result);
         IncrementalAlterConfigsAlterConfigsResourceResponse {
-            error_code: context.shown(error_code),
+            error_code: shown(
+                context,
+                resource.resource_type,
+                resource.resource_name,
+                error_code,
+            ),
             error_message,
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
@@ -65,7 +71,7 @@ fn alter(
     once: bool,
     validate_only: bool,
 ) -> Result<(), Refusal> {
-    context.check().map_err(Refusal::forced)?;
+    check_forced(context, resource.resource_type, resource.resource_name)?;
     if !once {
         let message = "Each resource must appear at most once.";
         return Err(Refusal::invalid_request(message));
@@ -89,6 +95,23 @@ fn alter(
             check_changes(&changes)?;
             Err(unknown(resource.resource_type))
         }
+    }
+}
+
+/// What a rule has against a resource: topics can be named by rules.
+pub(super) fn check_forced(context: &Context<'_>, kind: i8, name: &str) -> Result<(), Refusal> {
+    let forced = match ResourceKind::of(kind) {
+        Some(ResourceKind::Topic) => context.check_partition(name, -1),
+        _ => context.check(),
+    };
+    forced.map_err(Refusal::forced)
+}
+
+/// The error that a rule shows of a resource that was altered.
+pub(super) fn shown(context: &Context<'_>, kind: i8, name: &str, result: ErrorCode) -> ErrorCode {
+    match ResourceKind::of(kind) {
+        Some(ResourceKind::Topic) => context.shown_partition(name, -1, result),
+        _ => context.shown(result),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use milena_testbroker::{BrokerConfig, Emulate, TopicSpec};
-use milena_wire::ErrorCode;
+use milena_testbroker::{Action, BrokerConfig, Emulate, Rule, TopicSpec};
 use milena_wire::messages::{
     AlterConfigsAlterConfigsResource, AlterConfigsAlterableConfig, AlterConfigsRequest,
     DescribeConfigsRequest, DescribeConfigsResource, IncrementalAlterConfigsAlterConfigsResource,
     IncrementalAlterConfigsAlterableConfig, IncrementalAlterConfigsRequest,
     ListConfigResourcesRequest,
 };
+use milena_wire::{ApiKey, ErrorCode};
 
 use crate::harness::{Cluster, plain};
 
@@ -438,4 +438,21 @@ fn min_insync_replicas_of_a_topic_act() {
         cluster.write(plain(&["b"])),
         Err(ErrorCode::NOT_ENOUGH_REPLICAS)
     );
+}
+
+#[test]
+fn a_rule_refuses_the_settings_of_one_topic() {
+    let mut cluster = Cluster::single();
+    cluster.broker.create_topic("u", 1);
+    let rule = Rule::on(ApiKey::INCREMENTAL_ALTER_CONFIGS)
+        .topic("u")
+        .times(1);
+    let action = Action::Error(ErrorCode::POLICY_VIOLATION);
+    cluster.broker.faults().add(rule, action);
+    let set = [("retention.ms", SET, Some("5"))];
+    let both = vec![resource(TOPIC, "t", &set), resource(TOPIC, "u", &set)];
+    let codes = cluster.alter_all(both, false);
+    assert_eq!(codes[0].0, ErrorCode::NONE);
+    assert_eq!(codes[1].0, ErrorCode::POLICY_VIOLATION);
+    assert_eq!(cluster.setting(TOPIC, "u", "retention.ms").1, 5);
 }
