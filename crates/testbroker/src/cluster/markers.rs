@@ -85,16 +85,15 @@ impl Cluster {
                 }
                 Fate::Waits => {}
                 Fate::TryAgain => again = true,
-                Fate::Refused(error) => {
-                    // The other markers are not sent either, and the transaction stays as it is
-                    // until the next coordinator tries again.
-                    transaction.markers_refused = Some(error);
-                    return;
-                }
+                // The others are on their way already, but none is sent again: the transaction
+                // stays as it is until the next coordinator tries.
+                Fate::Refused(error) => transaction.markers_refused = Some(error),
             }
         }
         self.complete_if_marked(id);
-        if let Some(now) = self.now().filter(|_| again) {
+        let given_up = self.transactions.by_id.get(id);
+        let given_up = given_up.is_none_or(|found| found.markers_refused.is_some());
+        if let Some(now) = self.now().filter(|_| again && !given_up) {
             self.timers.set(now + RETRY, Timer::Markers(id.into()));
         }
     }

@@ -5,6 +5,7 @@
 mod admin_cluster;
 mod admin_configs;
 mod admin_topics;
+mod adding;
 mod at_random;
 mod classic_groups;
 mod cluster;

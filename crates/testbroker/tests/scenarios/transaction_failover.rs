@@ -269,7 +269,8 @@ fn a_marker_that_a_partition_refuses_stops_the_transaction_until_the_next_coordi
         epoch: old.epoch + 3,
         ..crate::transaction_tools::Marker::abort(old)
     };
-    assert_eq!(cluster.write_marker(2, 1, newer, 1), ErrorCode::NONE);
+    assert_eq!(cluster.write_marker(1, 0, newer, 1), ErrorCode::NONE);
+    cluster.broker.pause_markers_to("t", 1, true);
     cluster.end(END_TV1, old, true).unwrap();
     cluster.advance(ms(60_000));
     let view = cluster.broker.transaction_state("x").unwrap();
@@ -280,4 +281,12 @@ fn a_marker_that_a_partition_refuses_stops_the_transaction_until_the_next_coordi
     );
     assert_eq!(cluster.init(Some("x"), None), Err(CONCURRENT));
     assert!(view.to_string().contains("markers given up"), "{view}");
+    cluster.broker.pause_markers_to("t", 1, false);
+    assert_eq!(markers(&cluster, 1), [], "nor is any other sent again");
+    cluster.broker.move_coordinator(TRANSACTION, "x", 2);
+    assert_eq!(markers(&cluster, 1), [2]);
+    assert!(
+        state(&cluster).is_prepared(),
+        "and this one is refused again"
+    );
 }
