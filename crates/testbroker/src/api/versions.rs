@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn what_is_not_served_is_listed_and_nothing_else() {
         let rows = OF_4_3.iter().chain(OF_3_9).map(|(key, ..)| *key);
-        let missing = rows.filter(|key| super::super::ours(ApiKey(*key)).is_none());
+        let missing = rows.filter(|key| ours(ApiKey(*key)).is_none());
         let missing: BTreeSet<String> = missing.map(|key| ApiKey(key).to_string()).collect();
         assert_eq!(listed("Not served"), missing);
     }

@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it finds nothing")]
 
+mod adding;
 mod admin_cluster;
 mod admin_configs;
 mod admin_topics;
-mod adding;
 mod at_random;
 mod classic_groups;
 mod cluster;

@@ -290,3 +290,21 @@ fn a_marker_that_a_partition_refuses_stops_the_transaction_until_the_next_coordi
         "and this one is refused again"
     );
 }
+
+#[test]
+fn a_marker_waits_until_enough_replicas_are_in_sync() {
+    let mut cluster = Cluster::replicated(&[("min.insync.replicas", "2")]);
+    let producer = cluster.init(Some("x"), None).unwrap();
+    cluster.add_partitions(producer, &[0]);
+    for follower in [2, 3] {
+        assert!(cluster.broker.shrink_isr("t", 0, follower));
+    }
+    cluster.end(END_TV2, producer, true).unwrap();
+    cluster.advance(ms(1_000));
+    assert_eq!(state(&cluster), TransactionState::PrepareCommit);
+    assert_eq!(markers(&cluster, 0), []);
+    assert!(cluster.broker.expand_isr("t", 0, 2));
+    cluster.advance(ms(100));
+    assert_eq!(state(&cluster), TransactionState::CompleteCommit);
+    assert_eq!(markers(&cluster, 0).len(), 1);
+}
