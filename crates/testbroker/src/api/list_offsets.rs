@@ -180,29 +180,31 @@ fn newest(log: &PartitionLog) -> Option<Found> {
         }
     }
     let newest = newest?;
-    Some(record_at(newest, newest.header().max_timestamp))
+    let largest = newest.header().max_timestamp;
+    record_in(newest, |timestamp| timestamp == largest)
 }
 
-/// The first record that is not older.
-fn first_at(log: &PartitionLog, timestamp: i64) -> Option<Found> {
-    let mut batches = log.batches();
-    let batch = batches.find(|batch| batch.header().max_timestamp >= timestamp)?;
-    Some(record_at(batch, timestamp))
+/// The first record that is not older. Compaction may have taken those out for which a batch looks
+/// young enough.
+fn first_at(log: &PartitionLog, at: i64) -> Option<Found> {
+    let young = |batch: &&BatchView| batch.header().max_timestamp >= at;
+    let mut batches = log.batches().filter(young);
+    batches.find_map(|batch| record_in(batch, |timestamp| timestamp >= at))
 }
 
-/// By batch where the records cannot be read (a test has put them there).
-fn record_at(batch: &BatchView, timestamp: i64) -> Found {
+/// The first record of this time-stamp; the batch itself where its records cannot be read (a test
+/// has put them there), or are a marker, which is one record.
+fn record_in(batch: &BatchView, wanted: impl Fn(i64) -> bool) -> Option<Found> {
     let header = batch.header();
     let epoch = header.partition_leader_epoch;
     let whole = (header.base_offset, header.max_timestamp, epoch);
-    // A marker's batch holds one record.
     if batch.is_control() {
-        return whole;
+        return Some(whole);
     }
     let Ok(records) = batch.clone().into_records() else {
-        return whole;
+        return Some(whole);
     };
     let mut records = records.records();
-    let found = records.find(|record| record.timestamp() >= timestamp);
-    found.map_or(whole, |record| (record.offset(), record.timestamp(), epoch))
+    let found = records.find(|record| wanted(record.timestamp()))?;
+    Some((found.offset(), found.timestamp(), epoch))
 }

@@ -48,18 +48,6 @@ pub(crate) struct Partition {
     pub(crate) waiting: BTreeSet<u64>,
 }
 
-impl Partition {
-    /// The epoch in which the record at `offset` was, or would be, written.
-    pub(crate) fn epoch_at(&self, offset: i64) -> i32 {
-        let started = self
-            .epoch_starts
-            .iter()
-            .rev()
-            .find(|(_, start)| **start <= offset);
-        started.map_or(self.leader_epoch, |(epoch, _)| *epoch)
-    }
-}
-
 impl Topics {
     pub(crate) fn new(seed: u64) -> Self {
         Self {

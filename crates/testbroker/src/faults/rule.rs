@@ -251,7 +251,7 @@ impl Rule {
             Count::After(skip, n) => met > skip && fired < n,
             Count::Probability(p) => random.f64() < p,
             Count::Always | Count::Until(_) => true,
-            Count::Every(n) => met % n == 0,
+            Count::Every(n) => met.is_multiple_of(n),
         }
     }
 }

@@ -261,7 +261,7 @@ impl Broker {
                 let next = ring
                     .take(partition.isr.len())
                     .find(|id| self.cluster.is_up(**id));
-                let to = node.or(next.copied()).unwrap_or(partition.leader);
+                let to = node.or_else(|| next.copied()).unwrap_or(partition.leader);
                 moves.push((name.clone(), at, to));
             }
         }

@@ -221,24 +221,6 @@ impl PartitionLog {
             .take_while(move |batch| batch.header().base_offset < until)
     }
 
-    /// First offset and time-stamp of a record not older than `timestamp`, by batch where the
-    /// records cannot be read (a test has put them there).
-    pub(crate) fn offset_for_timestamp(&self, timestamp: i64) -> Option<(i64, i64)> {
-        let young = |batch: &&BatchView| batch.header().max_timestamp >= timestamp;
-        let data = self.batches.iter().filter(|batch| !batch.is_control());
-        data.filter(young).find_map(|batch| {
-            let header = batch.header();
-            let Ok(records) = batch.clone().into_records() else {
-                return Some((header.base_offset, header.max_timestamp));
-            };
-            // Compaction may have taken the young ones out, or all.
-            let found = records
-                .records()
-                .find(|record| record.timestamp() >= timestamp);
-            found.map(|record| (record.offset(), record.timestamp()))
-        })
-    }
-
     /// What the partition remembers of its producers, by id.
     pub fn producers(&self) -> impl Iterator<Item = ProducerView> {
         self.producers.views()

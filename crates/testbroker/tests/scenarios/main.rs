@@ -32,6 +32,7 @@ mod replicas_elections;
 mod requests;
 mod retention;
 mod sasl;
+mod skipped;
 mod transaction_ends;
 mod transaction_failover;
 mod transaction_tools;

@@ -59,7 +59,7 @@ struct View {
 /// The follower that asks; `None` for consumers.
 pub(super) fn follower(request: &FetchRequest<'_>) -> Option<i32> {
     let old = Some(request.replica_id).filter(|id| *id >= 0);
-    old.or(Some(request.replica_state.replica_id).filter(|id| *id >= 0))
+    old.or_else(|| Some(request.replica_state.replica_id).filter(|id| *id >= 0))
 }
 
 impl Room {
