@@ -104,8 +104,6 @@ pub(crate) struct Context<'a> {
 pub(crate) enum WaitOn {
     /// A partition's log, leader or replicas.
     Partition(Arc<str>, i32),
-    /// A group's state.
-    Group(Arc<str>),
 }
 
 /// What a handler makes of a request.

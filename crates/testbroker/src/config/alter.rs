@@ -84,9 +84,6 @@ impl Cluster {
         if kind == ResourceKind::Broker {
             self.reload_topics();
         }
-        if kind == ResourceKind::Group {
-            self.wake_group(name);
-        }
         Ok(())
     }
 

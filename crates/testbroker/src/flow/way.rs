@@ -271,14 +271,9 @@ impl Broker {
     }
 
     fn wait(&mut self, id: u64, until: Instant, on: Vec<WaitOn>) {
-        for thing in &on {
-            match thing {
-                WaitOn::Partition(topic, index) => {
-                    if let Some(partition) = self.cluster.topics.partition_mut(topic, *index) {
-                        partition.waiting.insert(id);
-                    }
-                }
-                WaitOn::Group(group) => self.cluster.groups.wait(group, id),
+        for WaitOn::Partition(topic, index) in &on {
+            if let Some(partition) = self.cluster.topics.partition_mut(topic, *index) {
+                partition.waiting.insert(id);
             }
         }
         // Never at once: a timer that is due already would be looked at again without end.
@@ -298,14 +293,9 @@ impl Broker {
         if let Some(timer) = request.timer.take() {
             self.cluster.timers.cancel(timer);
         }
-        for thing in std::mem::take(&mut request.waiting_on) {
-            match thing {
-                WaitOn::Partition(topic, index) => {
-                    if let Some(partition) = self.cluster.topics.partition_mut(&topic, index) {
-                        partition.waiting.remove(&id);
-                    }
-                }
-                WaitOn::Group(group) => self.cluster.groups.stop_waiting(&group, id),
+        for WaitOn::Partition(topic, index) in std::mem::take(&mut request.waiting_on) {
+            if let Some(partition) = self.cluster.topics.partition_mut(&topic, index) {
+                partition.waiting.remove(&id);
             }
         }
     }

@@ -62,7 +62,6 @@ impl Cluster {
         if let Some(timer) = group.timer {
             self.timers.cancel(timer);
         }
-        self.wake_group(id);
         true
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod offsets;
 pub(crate) mod parked;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,8 +33,6 @@ pub(crate) struct Groups {
     /// Producers of each partition of the internal offsets topic: they are fenced there as in any
     /// other partition.
     producers: BTreeMap<i32, Producers>,
-    /// Requests that want to know when a group changes; a group need not exist to be waited for.
-    waiting: BTreeMap<Arc<str>, BTreeSet<u64>>,
     /// JoinGroups and SyncGroups that wait, and their answers once they are known.
     parked: BTreeMap<u64, Option<Answer>>,
     /// When expired offsets and empty groups are looked for.
@@ -68,7 +66,6 @@ impl Groups {
         Self {
             by_id: BTreeMap::new(),
             producers: BTreeMap::new(),
-            waiting: BTreeMap::new(),
             parked: BTreeMap::new(),
             next_check: None,
             // Not the sequence the topic ids are made of.
@@ -95,22 +92,6 @@ impl Groups {
 
     pub(crate) fn has_room_for(&self, group: &str) -> bool {
         self.by_id.len() < GROUPS_MAX || self.by_id.contains_key(group)
-    }
-
-    pub(crate) fn wait(&mut self, group: &Arc<str>, request: u64) {
-        self.waiting
-            .entry(group.clone())
-            .or_default()
-            .insert(request);
-    }
-
-    pub(crate) fn stop_waiting(&mut self, group: &str, request: u64) {
-        if let Some(waiting) = self.waiting.get_mut(group) {
-            waiting.remove(&request);
-            if waiting.is_empty() {
-                self.waiting.remove(group);
-            }
-        }
     }
 
     /// The producers of the offsets partition that holds `group`.
@@ -202,20 +183,11 @@ impl Group {
 
 impl Cluster {
     /// To be called when members of a group came, went or did something, or offsets were committed:
-    /// hands out answers, lets everybody who waits for the group look again, and arms the timer for
-    /// its next deadline.
+    /// hands out answers, and arms the timer for its next deadline.
     pub(crate) fn group_changed(&mut self, group: &str) {
         self.hand_out_answers(group);
-        self.wake_group(group);
         self.arm_group(group);
         self.arm_group_check();
-    }
-
-    /// Lets everybody who waits for this group look again.
-    pub(crate) fn wake_group(&mut self, group: &str) {
-        if let Some(waiting) = self.groups.waiting.remove(group) {
-            self.woken.extend(waiting);
-        }
     }
 
     /// Sets the group's timer to the next deadline of its members.
