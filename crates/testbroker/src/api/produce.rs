@@ -100,7 +100,7 @@ fn apply(
     let count = count.map(|topic| topic.partition_data.len()).sum();
     let mut writes = Vec::with_capacity(count);
     for topic in &request.topic_data {
-        collect(cluster, context, request.acks, topic, &mut writes);
+        collect(cluster, context, topic, &mut writes);
     }
     match join::join(cluster, context, request.transactional_id, &mut writes) {
         join::Joined::Done => {}
@@ -130,7 +130,6 @@ fn apply(
 fn collect(
     cluster: &Cluster,
     context: &Context<'_>,
-    acks: i16,
     topic: &TopicProduceData<'_>,
     writes: &mut Vec<Write>,
 ) {
@@ -145,7 +144,7 @@ fn collect(
         let transactional = batch.as_ref().is_ok_and(BatchView::is_transactional);
         let checked = match &name {
             None => Err(ErrorCode::UNKNOWN_TOPIC_ID),
-            Some(name) => check(cluster, context, acks, name, data.index).and(batch),
+            Some(name) => check(cluster, context, name, data.index).and(batch),
         };
         writes.push(Write {
             topic: name.clone().unwrap_or_else(|| topic.name.into()),
@@ -166,13 +165,9 @@ fn collect(
 fn check(
     cluster: &Cluster,
     context: &Context<'_>,
-    acks: i16,
     topic: &str,
     index: i32,
 ) -> Result<(), ErrorCode> {
-    if !(-1..=1).contains(&acks) {
-        return Err(ErrorCode::INVALID_REQUIRED_ACKS);
-    }
     if cluster.topics.partition(topic, index).is_none() {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     }
@@ -186,6 +181,9 @@ fn append(
     write: &mut Write,
     batch: &BatchView,
 ) -> Result<(), Refusal> {
+    if !(-1..=1).contains(&acks) {
+        return Err(Refusal::before_log(ErrorCode::INVALID_REQUIRED_ACKS));
+    }
     cluster
         .check_leader(context.node, &write.topic, write.index, -1)
         .map_err(Refusal::before_log)?;

@@ -23,6 +23,8 @@ pub(crate) struct TopicConfig {
     pub(crate) retention_bytes: Option<u64>,
     /// `max.message.bytes`.
     pub(crate) message_bytes_max: usize,
+    /// `segment.bytes`, which no batch may exceed.
+    pub(crate) segment_bytes: usize,
     /// `min.insync.replicas`.
     pub(crate) min_insync_replicas: usize,
     /// `message.timestamp.type` is `LogAppendTime`.
@@ -52,6 +54,7 @@ impl TopicConfig {
             let millis = limit(name).filter(|millis| *millis < FOR_EVER)?;
             Some(Duration::from_millis(millis))
         };
+        let ever = Duration::from_millis(FOR_EVER);
         let policies = text("cleanup.policy");
         let has = |policy: &str| value::list(&policies).any(|item| item == policy);
         let is = |name: &str| text(name) == "true";
@@ -61,14 +64,15 @@ impl TopicConfig {
             retention: time("retention.ms"),
             retention_bytes: limit("retention.bytes"),
             message_bytes_max: limit("max.message.bytes").map_or(usize::MAX, size),
+            segment_bytes: limit("segment.bytes").map_or(usize::MAX, size),
             min_insync_replicas: limit("min.insync.replicas").map_or(1, size),
             log_append_time: text("message.timestamp.type") == "LogAppendTime",
             timestamp_before_max: time("message.timestamp.before.max.ms"),
             timestamp_after_max: time("message.timestamp.after.max.ms"),
             compression: compression(&text("compression.type")),
             unclean_leader_election: is("unclean.leader.election.enable"),
-            delete_retention: time("delete.retention.ms").unwrap_or_default(),
-            compaction_lag_min: time("min.compaction.lag.ms").unwrap_or_default(),
+            delete_retention: time("delete.retention.ms").unwrap_or(ever),
+            compaction_lag_min: time("min.compaction.lag.ms").unwrap_or(ever),
             overrides,
         }
     }

@@ -85,6 +85,8 @@ impl PartitionLog {
     pub fn last_stable_offset(&self) -> i64 {
         let reached = self.high_watermark();
         let unstable = self.producers.first_unstable_offset(reached);
+        // Its first records may be gone by now.
+        let unstable = unstable.map(|offset| offset.max(self.log_start_offset));
         unstable.map_or(reached, |offset| offset.min(reached))
     }
 

@@ -1,15 +1,18 @@
 //! Compaction: what is left, and what readers meet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use milena_testbroker::{BrokerConfig, StoredRecord};
 use milena_wire::compress::{Codec, Compressor};
-use milena_wire::record::{BatchBuilder, Compression, HeaderFields, RecordFields, Stamp};
+use milena_wire::messages::PartitionData;
+use milena_wire::record::{
+    BatchBuilder, Compression, ControlRecord, HeaderFields, RecordFields, Stamp, batches,
+};
 use milena_wire::{ErrorCode, Payload};
 
 use crate::harness::{Cluster, Id, ms};
-use crate::requests::{END_TV2, PRODUCE_TV2};
+use crate::requests::{Asking, END_TV2, PRODUCE_TV2, fetch_request};
 
 /// The cluster's clock begins here.
 const START: i64 = 1_750_000_000_000;
@@ -214,7 +217,7 @@ fn a_producers_last_batch_is_kept_empty() {
     assert_eq!(empty.producer_id, producer.id);
     // What it is kept for: a node that lost the states finds them in the log.
     assert_eq!(cluster.write(own(4, &[("c", Some("1"))])), Ok(6));
-    let read = cluster.fetch(1, crate::requests::Asking::default());
+    let read = cluster.fetch(1, Asking::default());
     assert_eq!(read.values, ["3", "3", "1"], "readers pass over it");
 }
 
@@ -373,6 +376,8 @@ fn compaction_at_random_keeps_the_last_committed_value_of_each_key() {
             }
             if open.is_empty() {
                 check(&cluster, &truth);
+                let from = random.i64(0..=cluster.log_end());
+                check_reader(&mut cluster, from);
             }
         }
     }
@@ -396,4 +401,74 @@ fn check(cluster: &Cluster, truth: &BTreeMap<String, Option<String>>) {
             .collect::<Vec<_>>()
     };
     assert_eq!(values(&read), values(truth), "{}", cluster.broker);
+}
+
+/// A read_committed consumer that begins anywhere gets what the log says is committed from there
+/// on, in order, and gets to the end.
+fn check_reader(cluster: &mut Cluster, from: i64) {
+    let log = cluster.broker.log("t", 0).unwrap();
+    let mut expected = entries(&log.committed_records().unwrap());
+    expected.retain(|(offset, _, _)| *offset >= from);
+    let end = log.log_end_offset();
+    let (mut position, mut read) = (from, Vec::new());
+    while position < end {
+        let asking = Asking {
+            offset: position,
+            committed: true,
+            partition_max_bytes: 200,
+            ..Default::default()
+        };
+        let (next, records) = cluster.ask(1, 12, &fetch_request(asking, 0), |response| {
+            let data = &response.responses[0].partitions[0];
+            assert_eq!(data.error_code, ErrorCode::NONE);
+            read_committed(data, position)
+        });
+        if next == position {
+            // Compaction has left nothing between here and the end.
+            break;
+        }
+        position = next;
+        read.extend(records);
+    }
+    assert_eq!(read, expected, "from {from}: {}", cluster.broker);
+}
+
+/// What a consumer makes of an answer: the position behind it and the records it hands out.
+fn read_committed(
+    data: &PartitionData,
+    position: i64,
+) -> (i64, Vec<(i64, String, Option<String>)>) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut aborted = data.aborted_transactions.clone().unwrap();
+    aborted.sort_by_key(|aborted| aborted.first_offset);
+    let mut aborting = BTreeSet::new();
+    let (mut next, mut read) = (position, Vec::new());
+    let records = data
+        .records
+        .as_ref()
+        .map(Payload::to_bytes)
+        .unwrap_or_default();
+    for batch in batches(records).map(Result::unwrap) {
+        next = batch.next_offset();
+        while aborted
+            .first()
+            .is_some_and(|first| first.first_offset <= batch.last_offset())
+        {
+            aborting.insert(aborted.remove(0).producer_id);
+        }
+        let producer_id = batch.header().producer_id;
+        if batch.is_control() {
+            if let Ok(Some(ControlRecord::Abort { .. })) = batch.control() {
+                aborting.remove(&producer_id);
+            }
+        } else if !batch.is_transactional() || !aborting.contains(&producer_id) {
+            for record in batch.into_records().unwrap().records() {
+                if record.offset() >= position {
+                    let value = record.value().map(text);
+                    read.push((record.offset(), text(record.key().unwrap()), value));
+                }
+            }
+        }
+    }
+    (next, read)
 }

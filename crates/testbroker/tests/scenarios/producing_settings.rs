@@ -1,10 +1,11 @@
 //! What a topic's settings make of a batch, and what the answer says of the records at fault.
 
 use milena_testbroker::BrokerConfig;
+use milena_wire::messages::ProduceRequest;
 use milena_wire::record::{BatchBuilder, Compression, RecordFields, Stamp, TimestampType};
 use milena_wire::{ErrorCode, Payload};
 
-use crate::harness::{Cluster, compressed, idempotent, ms, patched, plain};
+use crate::harness::{Cluster, compressed, idempotent, ms, patched, plain, transactional};
 use crate::requests::produce_request;
 
 /// The cluster's clock stands here.
@@ -219,4 +220,50 @@ fn a_topic_id_of_a_topic_deleted_and_created_again_is_unknown_to_what_waits() {
     assert!(cluster.broker.delete_topic("t"));
     let gone = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
     assert_eq!(cluster.acked(conn).unwrap().0, gone);
+}
+
+#[test]
+fn a_batch_larger_than_a_segment_is_refused() {
+    let settings = [
+        ("segment.bytes", "1048576"),
+        ("max.message.bytes", "3000000"),
+    ];
+    let mut cluster = with(&settings);
+    let told = cluster.tell(9, plain(&["x".repeat(1 << 20).as_str()]));
+    assert_eq!(
+        (told.error, told.log_start),
+        (ErrorCode::RECORD_LIST_TOO_LARGE, -1)
+    );
+    assert_eq!(cluster.write(plain(&["x".repeat(1 << 19).as_str()])), Ok(0));
+}
+
+#[test]
+fn under_tv2_a_producer_that_the_partition_does_not_know_starts_at_zero() {
+    let mut cluster = with(&[]);
+    let producer = cluster.init(Some("x"), None).unwrap();
+    let later = cluster.write_tv2(transactional(producer, 3, &["a"]));
+    assert_eq!(later, Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
+    assert_eq!(cluster.write_tv2(transactional(producer, 0, &["a"])), Ok(0));
+}
+
+#[test]
+fn an_unknown_partition_is_told_before_acks_that_do_not_exist() {
+    let mut cluster = with(&[]);
+    let mut request = produce_request(None, 0, plain(&["a"]));
+    request.acks = -2;
+    let told = |cluster: &mut Cluster, request: &ProduceRequest<'_>| {
+        cluster.ask(1, 9, request, |response| {
+            let answer = &response.responses[0].partition_responses[0];
+            (
+                answer.error_code,
+                answer.base_offset,
+                answer.log_start_offset,
+            )
+        })
+    };
+    let invalid = (ErrorCode::INVALID_REQUIRED_ACKS, -1, -1);
+    assert_eq!(told(&mut cluster, &request), invalid);
+    request.topic_data[0].name = "nowhere";
+    let unknown = (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1, -1);
+    assert_eq!(told(&mut cluster, &request), unknown);
 }

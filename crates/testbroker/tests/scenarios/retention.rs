@@ -194,3 +194,16 @@ fn a_producer_is_forgotten_a_day_after_its_last_record() {
     assert_eq!(known(&cluster), 0);
     assert_eq!(cluster.write(idempotent(producer, 9, &["c"])), Ok(3));
 }
+
+#[test]
+fn the_last_stable_offset_is_not_before_the_start() {
+    let mut cluster = Cluster::with_topic(config());
+    let open = cluster.init(Some("x"), None).unwrap();
+    let batch = transactional(open, 0, &["a", "b"]);
+    cluster
+        .produce(1, PRODUCE_TV2, Some("x"), 0, batch)
+        .unwrap();
+    cluster.write(plain(&["c"])).unwrap();
+    assert_eq!(cluster.delete(1, 2, 1), (ErrorCode::NONE, 1));
+    assert_eq!(cluster.broker.log("t", 0).unwrap().last_stable_offset(), 1);
+}

@@ -90,6 +90,9 @@ pub(super) fn check(
         }
         _ => batch.clone(),
     };
+    if batch.bytes().len() > config.segment_bytes {
+        return Err(Refusal::before_log(ErrorCode::RECORD_LIST_TOO_LARGE));
+    }
     let (header, kind) = (batch.header(), kind_of(config));
     let times = Times {
         attributes: header.attributes & !LOG_APPEND_TIME | kind,
