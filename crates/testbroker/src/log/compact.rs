@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use milena_wire::record::{self, BatchHeader, BatchView, ControlRecord, HEADER_LEN, RecordRef};
+use milena_wire::compress::Compressor;
+use milena_wire::record::{
+    self, BatchHeader, BatchView, Compression, ControlRecord, HEADER_LEN, RecordRef,
+};
 
 use super::rewrite::{self, DELETE_HORIZON, LOG_APPEND_TIME};
 use super::{AbortedTransaction, PartitionLog};
@@ -278,9 +281,8 @@ fn without_records(header: &BatchHeader) -> Option<BatchView> {
     header.attributes &= KIND_MASK;
     header.base_timestamp = -1;
     header.record_count = 0;
-    let mut compressor = milena_wire::compress::Compressor::default();
-    let none = milena_wire::record::Compression::None;
-    let sealed = rewrite::sealed(header, &Bytes::new(), none, &mut compressor);
+    let mut compressor = Compressor::default();
+    let sealed = rewrite::sealed(header, &Bytes::new(), Compression::None, &mut compressor);
     debug_assert_eq!(sealed.len(), HEADER_LEN);
     parsed(sealed)
 }
