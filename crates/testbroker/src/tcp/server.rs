@@ -38,11 +38,10 @@ pub(super) async fn run(
 ) {
     let mut nodes = Nodes::new(listeners);
     loop {
+        // First what the timers want: one may start a node, which is to listen then.
+        shared.input(|state| state.broker.handle_timeout(now()));
         let missing = nodes.follow(shared).await;
-        let deadline = shared.input(|state| {
-            state.broker.handle_timeout(now());
-            state.broker.poll_timeout()
-        });
+        let deadline = shared.input(|state| state.broker.poll_timeout());
         let recheck = missing.then(|| now() + RECHECK);
         let until = deadline.into_iter().chain(recheck).min();
         let timer = async {
