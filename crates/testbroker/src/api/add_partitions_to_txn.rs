@@ -13,6 +13,13 @@ use crate::cluster::{Cluster, CoordinatorKind};
 use crate::request::{Context, Reply};
 use crate::transaction::{Identity, Participant};
 
+/// Kafka's own topics (`Topic.INTERNAL_TOPICS`).
+const INTERNAL_TOPICS: [&str; 3] = [
+    "__consumer_offsets",
+    "__transaction_state",
+    "__share_group_state",
+];
+
 pub(crate) fn handle(
     cluster: &mut Cluster,
     context: &Context<'_>,
@@ -121,6 +128,10 @@ fn decide(cluster: &mut Cluster, context: &Context<'_>, asked: &Asked<'_, '_>) -
     for topic in asked.topics {
         for index in &topic.partitions {
             let checked = context.check_partition(topic.name, index).and_then(|()| {
+                // Clients have no business there; other nodes add offsets by it.
+                if context.version < 4 && INTERNAL_TOPICS.contains(&topic.name) {
+                    return Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+                }
                 let known = cluster.topics.partition(topic.name, index).is_some();
                 if known {
                     Ok(())

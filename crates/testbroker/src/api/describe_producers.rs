@@ -17,6 +17,7 @@ pub(crate) fn handle(
 ) -> Reply {
     let cluster = &*cluster;
     let topics = request.topics.iter().map(|topic| {
+        let known = cluster.topics.get(topic.name).is_some();
         let partitions = topic.partition_indexes.iter().map(|index| {
             let found = producers(cluster, context, topic.name, index);
             PartitionResponse {
@@ -25,7 +26,14 @@ pub(crate) fn handle(
                     Ok(_) => context.shown_partition(topic.name, index, ErrorCode::NONE),
                     Err(error) => *error,
                 },
-                error_message: None,
+                // Only where the topic as a whole is wrong.
+                error_message: match found {
+                    Err(ErrorCode::INVALID_TOPIC_EXCEPTION) => Some("no topic can have this name"),
+                    Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) if !known => {
+                        Some("there is no such topic")
+                    }
+                    _ => None,
+                },
                 active_producers: found.unwrap_or_default(),
             }
         });

@@ -17,11 +17,15 @@ pub(crate) fn handle(
     let find = |key: &str| find(cluster, context, request.key_type, key);
     if context.version < 4 {
         let found = find(request.key);
+        let message = match &found {
+            // What Kafka says where nothing is wrong.
+            Ok(_) => "NONE".to_owned(),
+            Err(error) => error.to_string(),
+        };
         let response = FindCoordinatorResponse {
             throttle_time_ms: context.throttle_time_ms,
             error_code: found.err().unwrap_or_default(),
-            // What Kafka says where nothing is wrong.
-            error_message: found.is_ok().then_some("NONE"),
+            error_message: Some(&message),
             node_id: found.map_or(-1, |node| node.id),
             host: found.map_or("", |node| &node.host),
             port: found.map_or(-1, |node| i32::from(node.port)),
