@@ -95,7 +95,12 @@ fn answer_one(
             partition_index: index,
             offset,
             timestamp,
-            leader_epoch,
+            // Earlier versions cannot say it.
+            leader_epoch: if context.version >= 4 {
+                leader_epoch
+            } else {
+                -1
+            },
             ..Default::default()
         },
         Err(error_code) => ListOffsetsPartitionResponse {

@@ -1,7 +1,10 @@
 //! Fetch and ListOffsets.
 
 use milena_testbroker::BrokerConfig;
-use milena_wire::messages::{FetchPartition, FetchResponse, FetchTopic};
+use milena_wire::messages::{
+    FetchPartition, FetchResponse, FetchTopic, ListOffsetsPartition, ListOffsetsRequest,
+    ListOffsetsTopic,
+};
 use milena_wire::{ApiVersion, ErrorCode, decode_response};
 
 use crate::harness::{Cluster, ms, plain, transactional};
@@ -385,4 +388,28 @@ fn list_offsets_finds_both_ends_and_the_stable_one() {
         Ok((1, 0)),
         "the epoch of that record"
     );
+}
+
+#[test]
+fn every_version_of_list_offsets_is_answered() {
+    let mut cluster = Cluster::single();
+    for version in 1..=11 {
+        let request = ListOffsetsRequest {
+            replica_id: -1,
+            topics: vec![ListOffsetsTopic {
+                name: "t",
+                partitions: vec![ListOffsetsPartition {
+                    partition_index: 0,
+                    current_leader_epoch: -1,
+                    timestamp: -1,
+                }],
+            }],
+            ..Default::default()
+        };
+        let found = cluster.ask(1, version, &request, |response| {
+            let found = &response.topics[0].partitions[0];
+            (found.error_code, found.offset)
+        });
+        assert_eq!(found, (ErrorCode::NONE, 0), "version {version}");
+    }
 }
