@@ -90,6 +90,9 @@ fn builder(args: &BrokerArgs) -> TestBrokerBuilder {
     if !args.sasl_mechanism.is_empty() {
         builder = builder.sasl(&args.sasl_mechanism);
     }
+    for (name, value) in &args.config {
+        builder = builder.broker_config(name, value);
+    }
     if args.port != 0 {
         builder = builder.port(args.port);
     }

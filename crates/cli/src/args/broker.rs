@@ -62,7 +62,7 @@ pub(crate) struct BrokerArgs {
 
     /// A topic to begin with; may be given again
     ///
-    /// Without REPLICAS every node has one.
+    /// Without REPLICAS three nodes have one each, or all where there are fewer.
     #[arg(long, value_name = "NAME:PARTITIONS[:REPLICAS]", value_parser = parse_topic)]
     pub topic: Vec<Topic>,
 
@@ -76,6 +76,10 @@ pub(crate) struct BrokerArgs {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(i32).range(1..=1_000))]
     pub partitions: i32,
+
+    /// A broker setting by Kafka's name, such as log.retention.ms=60000; may be given again
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
+    pub config: Vec<(String, String)>,
 
     /// A user and its password; with one, all clients have to authenticate. May be given again
     #[arg(long, value_name = "NAME:PASSWORD", value_parser = parse_user)]
@@ -158,6 +162,13 @@ fn parse_topic(text: &str) -> Result<Topic, String> {
     }
 }
 
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it must look like NAME=VALUE".to_owned()),
+    }
+}
+
 fn parse_user(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
         Some((name, password)) if !name.is_empty() && !password.is_empty() => {
@@ -202,10 +213,12 @@ mod tests {
     fn all_options_are_read() {
         let broker = broker(
             "--nodes 3 --port 0 --host 0.0.0.0 --advertised-host kafka --as-version 3.9 --transaction-version 1 \
-             --sasl-user ann:se:cret --sasl-mechanism plain --sasl-session 5000 --topic a:2 --topic b:6:3 --auto-create-topics false --partitions 4 --seed 7 --until-stdin-ends --dump",
+             --sasl-user ann:se:cret --sasl-mechanism plain --sasl-session 5000 --topic a:2 --topic b:6:3 --auto-create-topics false --partitions 4 --config log.retention.ms=5 --seed 7 --until-stdin-ends --dump",
         )
         .expect("all valid");
         assert_eq!((broker.nodes, broker.port, broker.seed), (3, 0, 7));
+        let setting = ("log.retention.ms".to_owned(), "5".to_owned());
+        assert_eq!(broker.config, [setting]);
         assert_eq!(broker.as_version, AsVersion::V3_9);
         assert_eq!(broker.transaction_version, Some(1));
         let topic = |name: &str, partitions, replicas| Topic {
