@@ -100,7 +100,7 @@ impl Group {
             state: self.state(),
             generation: classic
                 .map(|group| group.generation())
-                .or(consumer.map(|group| group.epoch))
+                .or_else(|| consumer.map(|group| group.epoch))
                 .unwrap_or_default(),
             protocol_type: self.protocol_type().to_owned(),
             protocol: classic.and_then(|group| group.protocol().map(str::to_owned)),
