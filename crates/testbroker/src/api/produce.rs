@@ -88,6 +88,12 @@ impl Write {
         self.batch = None;
         self.error = error;
     }
+
+    /// The same, with more to say.
+    fn refuse_by(&mut self, refusal: Refusal) {
+        self.refuse(refusal.code);
+        self.refusal = Some(refusal);
+    }
 }
 
 /// Writes what can be written, or asks to be called later.
@@ -101,6 +107,12 @@ fn apply(
     let mut writes = Vec::with_capacity(count);
     for topic in &request.topic_data {
         collect(cluster, context, topic, &mut writes);
+    }
+    if let Some(refusal) = batch::refused_as_a_whole(request) {
+        for write in &mut writes {
+            write.refuse_by(refusal.clone());
+        }
+        return Ok(writes);
     }
     match join::join(cluster, context, request.transactional_id, &mut writes) {
         join::Joined::Done => {}
@@ -181,6 +193,7 @@ fn append(
     write: &mut Write,
     batch: &BatchView,
 ) -> Result<(), Refusal> {
+    // Only now: `ReplicaManager.appendRecords` comes after verification.
     if !(-1..=1).contains(&acks) {
         return Err(Refusal::before_log(ErrorCode::INVALID_REQUIRED_ACKS));
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use milena_wire::messages::ProduceRequest;
 use milena_wire::record::{self, BatchView, Compression, RecordRef, TimestampType};
 use milena_wire::{DecodeErrorKind, ErrorCode, Payload};
 
@@ -23,23 +24,86 @@ pub(super) struct Checked {
     pub(super) append_time: i64,
 }
 
-/// The one batch of a partition, as the request is looked at before anything else.
+/// What stands at the front of some bytes (`ByteBufferLogInputStream`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Front {
+    /// Nothing that is all there.
+    Nothing,
+    /// A length or a format that nothing has.
+    Corrupt,
+    /// So many bytes of some format.
+    Batch { len: usize, magic: u8 },
+}
+
+fn front(bytes: &[u8]) -> Front {
+    const LENGTH_END: usize = 12;
+    const MAGIC_AT: usize = 16;
+    /// What a record of the oldest format has.
+    const LENGTH_MIN: i32 = 14;
+    let Some(length) = bytes.get(8..LENGTH_END) else {
+        return Front::Nothing;
+    };
+    let length = i32::from_be_bytes(length.try_into().unwrap_or_default());
+    if length < LENGTH_MIN {
+        return Front::Corrupt;
+    }
+    let len = LENGTH_END + usize::try_from(length).unwrap_or(usize::MAX - LENGTH_END);
+    match bytes.get(MAGIC_AT) {
+        None => Front::Nothing,
+        Some(3..) => Front::Corrupt,
+        Some(_) if bytes.len() < len => Front::Nothing,
+        Some(magic) => Front::Batch { len, magic: *magic },
+    }
+}
+
+/// What is looked at before anything else, until a transactional batch is met, refuses every
+/// partition (`KafkaApis.handleProduceRequest`).
+pub(super) fn refused_as_a_whole(request: &ProduceRequest<'_>) -> Option<Refusal> {
+    const ATTRIBUTES_LOW: usize = 22;
+    const TRANSACTIONAL: u8 = 0x10;
+    let partitions = request.topic_data.iter();
+    for data in partitions.flat_map(|topic| &topic.partition_data) {
+        let bytes = data
+            .records
+            .as_ref()
+            .map(Payload::to_bytes)
+            .unwrap_or_default();
+        match front(&bytes) {
+            Front::Corrupt => {
+                return Some(Refusal {
+                    message: Some("a batch has a length or a format that none has"),
+                    ..Refusal::before_log(ErrorCode::CORRUPT_MESSAGE)
+                });
+            }
+            Front::Batch { magic: 2, .. }
+                if bytes
+                    .get(ATTRIBUTES_LOW)
+                    .is_some_and(|bits| bits & TRANSACTIONAL != 0) =>
+            {
+                let nobody = request.transactional_id.is_none();
+                let code = ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+                return nobody.then(|| Refusal::before_log(code));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The one batch of a partition, as the request is looked at before the log does.
 pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<BatchView, ErrorCode> {
     let bytes = records.map(Payload::to_bytes).unwrap_or_default();
-    let len = bytes.len();
-    let batch = match record::batches(bytes).next() {
-        Some(Ok(batch)) => batch,
-        Some(Err(_)) => return Err(ErrorCode::CORRUPT_MESSAGE),
-        None => return Err(ErrorCode::INVALID_RECORD),
-    };
-    // Exactly one batch a partition since Produce v3.
-    if batch.bytes().len() != len || batch.header().magic != 2 {
-        return Err(ErrorCode::INVALID_RECORD);
+    match front(&bytes) {
+        Front::Corrupt => return Err(ErrorCode::CORRUPT_MESSAGE),
+        // Exactly one batch a partition since Produce v3, of the only format left.
+        Front::Batch { len, magic: 2 } if len == bytes.len() => {}
+        _ => return Err(ErrorCode::INVALID_RECORD),
     }
+    let Some(Ok(batch)) = record::batches(bytes).next() else {
+        return Err(ErrorCode::CORRUPT_MESSAGE);
+    };
     match batch.compression() {
         Compression::Zstd if version < 7 => Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE),
-        // Kafka 4.3.1 answers so to the codecs 5 to 7.
-        Compression::Unknown(_) => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
         _ => Ok(batch),
     }
 }
@@ -59,6 +123,10 @@ pub(super) fn check(
     }
     if batch.verify_crc().is_err() {
         return Err(Refusal::before_log(ErrorCode::CORRUPT_MESSAGE));
+    }
+    // Kafka 4.3.1 answers so to the codecs 5 to 7.
+    if let Compression::Unknown(_) = batch.compression() {
+        return Err(Refusal::by_log(ErrorCode::UNKNOWN_SERVER_ERROR));
     }
     check_header(batch)?;
     let mut look = Look {
@@ -141,8 +209,7 @@ fn check_header(batch: &BatchView) -> Result<(), Refusal> {
     let counted = header.record_count > 0
         && i64::from(header.record_count) == i64::from(header.last_offset_delta) + 1;
     let sequenced = header.producer_id < 0 || header.base_sequence >= 0;
-    let owned = header.producer_id >= 0 || !batch.is_transactional();
-    if !counted || !sequenced || !owned || batch.is_control() {
+    if !counted || !sequenced || batch.is_control() {
         return Err(Refusal::by_log(ErrorCode::INVALID_RECORD));
     }
     Ok(())

@@ -7,7 +7,9 @@ use std::time::Instant;
 use milena_wire::ErrorCode;
 
 use super::Write;
+use super::refusal::Refusal;
 use crate::cluster::{Cluster, JoinMode};
+use crate::config::Emulate;
 use crate::request::Context;
 use crate::transaction::{Identity, Participant};
 
@@ -28,11 +30,8 @@ pub(super) fn join(
     if !writes.iter().any(|write| write.transactional) {
         return Joined::Done;
     }
+    // Without an id, such a request was refused as a whole.
     let Some(id) = transactional_id else {
-        // Nobody whose transaction it could be.
-        for write in writes {
-            write.refuse(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-        }
         return Joined::Done;
     };
     let Some(identity) = identity_of(writes) else {
@@ -58,9 +57,9 @@ pub(super) fn join(
             continue;
         }
         match &result {
-            Ok(outside) if outside.contains(&key) => write.refuse(mode.outside_error()),
+            Ok(outside) if outside.contains(&key) => write.refuse_by(told(mode.outside_error())),
             Ok(_) => write.verified = true,
-            Err(error) => write.refuse(for_clients(*error, mode)),
+            Err(error) => write.refuse_by(told(for_clients(*error, mode))),
         }
     }
     Joined::Done
@@ -94,11 +93,12 @@ fn first_batches(
     writes: &mut [Write],
 ) -> BTreeSet<Participant> {
     let mut strangers = BTreeSet::new();
+    let looks_at_epochs = cluster.config.emulate != Emulate::V3_9;
     for write in writes {
         let Some(batch) = write
             .batch
             .as_ref()
-            .filter(|batch| batch.is_transactional())
+            .filter(|batch| batch.is_transactional() && batch.header().producer_id >= 0)
         else {
             continue;
         };
@@ -111,7 +111,8 @@ fn first_batches(
             continue;
         };
         let producers = partition.log.producers_mut();
-        if producers.is_stale(header.producer_id, header.producer_epoch) {
+        // 3.9 leaves the epoch to the coordinator, and to the log afterwards.
+        if looks_at_epochs && producers.is_stale(header.producer_id, header.producer_epoch) {
             write.refuse(ErrorCode::INVALID_PRODUCER_EPOCH);
         } else if !producers.has_open_transaction(header.producer_id, header.producer_epoch) {
             producers.start_verification(
@@ -124,6 +125,21 @@ fn first_batches(
         }
     }
     strangers
+}
+
+/// The errors that come with a sentence.
+fn told(code: ErrorCode) -> Refusal {
+    let message = match code {
+        ErrorCode::INVALID_TXN_STATE => Some("the partition is not in the transaction"),
+        ErrorCode::NOT_ENOUGH_REPLICAS => {
+            Some("the coordinator could not say whether the partition is in the transaction")
+        }
+        _ => None,
+    };
+    Refusal {
+        message,
+        ..Refusal::before_log(code)
+    }
 }
 
 /// Errors that older clients would not retry a Produce after become one that they do retry.
