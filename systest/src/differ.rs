@@ -265,3 +265,52 @@ fn shrink(shared: &Shared<'_>, plan: &Plan, finding: Finding) -> Result<Finding>
     }
     Ok(smallest)
 }
+
+#[cfg(test)]
+mod tests {
+    use milena_testbroker::{Action, ApiKey, ErrorCode, Rule};
+
+    use super::*;
+
+    fn wish(areas: &[&str]) -> Wish {
+        Wish {
+            version: "4.3.1".to_owned(),
+            sequences: 12,
+            seed: 7,
+            areas: areas
+                .iter()
+                .filter_map(|name| Area::of_name(name))
+                .collect(),
+            shrink: true,
+            keep_going: false,
+            bootstrap: None,
+            workers: 2,
+        }
+    }
+
+    #[test]
+    fn a_test_broker_is_like_another() {
+        let wish = wish(&["produce", "transactions", "fetch", "offsets"]);
+        let other = broker(&wish, 99).expect("starts");
+        let report = run(&wish, &other.bootstrap()).expect("runs");
+        assert!(report.findings.is_empty(), "{report}");
+        assert!(report.tally.answers.len() > 20, "{report}");
+    }
+
+    #[test]
+    fn one_planted_code_is_found_and_the_steps_that_do_not_matter_are_left_out() {
+        let wish = wish(&["transactions"]);
+        let other = broker(&wish, 99).expect("starts");
+        other.with(|broker| {
+            let rule = Rule::on(ApiKey::END_TXN).always();
+            let code = ErrorCode::INVALID_TXN_STATE;
+            broker.faults().add(rule, Action::Error(code));
+        });
+        let report = run(&wish, &other.bootstrap()).expect("runs");
+        let (found, _) = report.findings.first().expect("the planted code is found");
+        assert_eq!(found.api, ApiKey::END_TXN, "{found}");
+        assert_eq!(found.difference.path, "error_code");
+        assert!(found.difference.real.starts_with("INVALID_TXN_STATE"));
+        assert!(found.story.len() <= 3, "{found}");
+    }
+}

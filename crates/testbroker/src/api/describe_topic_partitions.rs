@@ -48,8 +48,8 @@ pub(crate) fn handle(
         let start = if name == from { first } else { 0 };
         let known = cluster.topics.get(name).map_or(0, |it| it.partitions.len());
         let start = usize::try_from(start).unwrap_or(0).min(known);
-        // A topic that does not exist needs no room.
-        if room == 0 && known > 0 {
+        // A topic that does not exist needs no room, and yet waits for the next answer.
+        if room == 0 {
             next = Some((name, start));
             break;
         }

@@ -61,6 +61,7 @@ fn write(
         committed: marker.transaction_result,
         epoch_bump: marker.transaction_version >= 2,
         timestamp: cluster.wall_clock(),
+        log_append_time: false,
     };
     let written =
         checked.and_then(|()| cluster.write_marker_at(context.node, topic, index, marker));

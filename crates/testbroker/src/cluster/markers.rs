@@ -69,6 +69,7 @@ impl Cluster {
             committed: transaction.state == TransactionState::PrepareCommit,
             epoch_bump: transaction.epoch_bump,
             timestamp: self.wall_clock(),
+            log_append_time: false,
         };
         let mut again = false;
         for participant in transaction.partitions.clone() {
@@ -156,6 +157,7 @@ impl Cluster {
     ) -> Result<(), ErrorCode> {
         let wanted = self.topics.get(topic).map(|found| &found.config);
         let min_isr = wanted.map_or(1, |config| config.min_insync_replicas);
+        let log_append_time = wanted.is_some_and(|config| config.log_append_time);
         let Some(partition) = self.topics.partition_mut(topic, index) else {
             return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
@@ -164,6 +166,7 @@ impl Cluster {
         }
         let marker = Marker {
             leader_epoch: partition.leader_epoch,
+            log_append_time,
             ..marker
         };
         let before = partition.log.bytes();

@@ -174,11 +174,11 @@ impl PartitionLog {
             offset,
             marker.timestamp,
         );
-        self.store(record::rewrite_base_offset(
-            &batch,
-            offset,
-            marker.leader_epoch,
-        ));
+        let times = marker.log_append_time.then_some(Times {
+            attributes: MARKER | rewrite::LOG_APPEND_TIME,
+            max_timestamp: marker.timestamp,
+        });
+        self.store(rewrite::place(&batch, offset, marker.leader_epoch, times));
         let ended = self.producers.marked_at(marker, offset);
         if let Some(ended) = ended.filter(|_| !marker.committed) {
             self.aborted.push(AbortedTransaction {
@@ -260,4 +260,9 @@ pub(crate) struct Marker {
     /// Whether the transaction ends under TV2, where the marker's epoch is a new one.
     pub(crate) epoch_bump: bool,
     pub(crate) timestamp: i64,
+    /// Whether the topic's time-stamps are those of the append, as its markers then say.
+    pub(crate) log_append_time: bool,
 }
+
+/// The attributes of a marker: control and transactional.
+const MARKER: i16 = 0x30;

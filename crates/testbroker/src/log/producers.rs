@@ -197,7 +197,10 @@ impl Producers {
     /// A data batch that passed [`Producers::check`] was written at `base_offset`.
     pub(crate) fn appended(&mut self, header: &BatchHeader, base_offset: i64, transactional: bool) {
         self.appends += 1;
-        self.verifications.remove(&header.producer_id);
+        // A batch outside of any transaction leaves what is being verified as it is.
+        if transactional {
+            self.verifications.remove(&header.producer_id);
+        }
         self.forget_one_if_full(header.producer_id);
         let seen = self.appends;
         let state = self

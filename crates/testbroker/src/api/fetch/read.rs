@@ -168,6 +168,10 @@ impl<'a> Reader<'a> {
             return read;
         }
         read.aborted = self.committed_only.then(Vec::new);
+        // Kafka stumbles over it where there is something to read.
+        if asked.position.partition_max_bytes < 0 && offset < view.end {
+            return Read::failed(asked, ErrorCode::UNKNOWN_SERVER_ERROR);
+        }
         let until = match (self.follower, self.committed_only) {
             (Some(_), _) => view.end,
             (None, true) => view.last_stable_offset,
