@@ -66,6 +66,10 @@ pub(crate) struct Write {
     index: i32,
     /// What is to be written; `None` if it is refused already, or written.
     batch: Option<BatchView>,
+    /// What the log will refuse it for, whatever else there is.
+    contradiction: Option<Refusal>,
+    /// Whether Kafka gives up the whole request over it.
+    stumbled: bool,
     /// Whether it is in a transaction.
     transactional: bool,
     /// Whether the transaction coordinator has agreed.
@@ -108,7 +112,9 @@ fn apply(
     for topic in &request.topic_data {
         collect(cluster, context, topic, &mut writes);
     }
-    if let Some(refusal) = batch::refused_as_a_whole(request) {
+    let stumbled = writes.iter().any(|write| write.stumbled);
+    let stumbled = stumbled.then(|| Refusal::before_log(ErrorCode::UNKNOWN_SERVER_ERROR));
+    if let Some(refusal) = batch::refused_as_a_whole(request).or(stumbled) {
         for write in &mut writes {
             write.refuse_by(refusal.clone());
         }
@@ -152,17 +158,25 @@ fn collect(
         Some(topic.name.into())
     };
     for data in &topic.partition_data {
-        let batch = batch::of(context.version, data.records.as_ref());
-        let transactional = batch.as_ref().is_ok_and(BatchView::is_transactional);
+        let found = batch::of(context.version, data.records.as_ref());
+        let found = found.map(|found| (found.batch, found.contradiction));
+        let transactional = matches!(&found, Ok((batch, _)) if batch.is_transactional());
         let checked = match &name {
             None => Err(ErrorCode::UNKNOWN_TOPIC_ID),
-            Some(name) => check(cluster, context, name, data.index).and(batch),
+            Some(name) => check(cluster, context, name, data.index).and(found),
+        };
+        let stumbled = checked.is_ok() && batch::stumbles(context.version, data.records.as_ref());
+        let (batch, contradiction, error) = match checked {
+            Ok((batch, contradiction)) => (Some(batch), contradiction, ErrorCode::NONE),
+            Err(error) => (None, None, error),
         };
         writes.push(Write {
             topic: name.clone().unwrap_or_else(|| topic.name.into()),
             index: data.index,
-            error: checked.as_ref().err().copied().unwrap_or_default(),
-            batch: checked.ok(),
+            error,
+            batch,
+            contradiction,
+            stumbled,
             transactional,
             verified: false,
             base_offset: -1,
@@ -209,6 +223,9 @@ fn append(
     };
     if acks == -1 && partition.is_under_min_isr(config.min_insync_replicas) {
         return Err(Refusal::by_log(ErrorCode::NOT_ENOUGH_REPLICAS));
+    }
+    if let Some(contradiction) = write.contradiction.take() {
+        return Err(contradiction);
     }
     let checked = batch::check(batch, config, wall_clock, &mut cluster.codecs)?;
     if full {

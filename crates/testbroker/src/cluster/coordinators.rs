@@ -195,12 +195,13 @@ impl Cluster {
     }
 }
 
-/// Java's `String.hashCode` over `slots`, as Kafka finds the partition of an id.
+/// Java's `String.hashCode` without its sign over `slots`, as Kafka finds the partition of an id
+/// (`Utils.abs`, which makes the lowest number 0).
 pub(crate) fn spread(id: &str, slots: usize) -> usize {
     let hash = id.encode_utf16().fold(0_i32, |hash, unit| {
         hash.wrapping_mul(31).wrapping_add(i32::from(unit))
     });
-    let positive = usize::try_from(hash & i32::MAX).expect("the sign bit is cleared");
+    let positive = usize::try_from(hash.checked_abs().unwrap_or(0)).expect("no sign is left");
     positive % slots.max(1)
 }
 
@@ -213,6 +214,8 @@ mod tests {
         // "hello".hashCode() == 99162322
         assert_eq!(spread("hello", 50), 22);
         assert_eq!(spread("", 50), 0);
+        // "tumbler".hashCode() == -970454397
+        assert_eq!(spread("tumbler", 50), 47);
     }
 
     #[test]

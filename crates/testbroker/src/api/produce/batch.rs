@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use milena_wire::messages::ProduceRequest;
 use milena_wire::record::{self, BatchView, Compression, RecordRef, TimestampType};
 use milena_wire::{DecodeErrorKind, ErrorCode, Payload};
@@ -23,6 +23,10 @@ pub(super) struct Checked {
     /// What the answer says of the time of the append.
     pub(super) append_time: i64,
 }
+
+/// The low byte of a batch's attributes.
+const ATTRIBUTES_LOW: usize = 22;
+const TRANSACTIONAL: u8 = 0x10;
 
 /// What stands at the front of some bytes (`ByteBufferLogInputStream`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,8 +63,6 @@ fn front(bytes: &[u8]) -> Front {
 /// What is looked at before anything else, until a transactional batch is met, refuses every
 /// partition (`KafkaApis.handleProduceRequest`).
 pub(super) fn refused_as_a_whole(request: &ProduceRequest<'_>) -> Option<Refusal> {
-    const ATTRIBUTES_LOW: usize = 22;
-    const TRANSACTIONAL: u8 = 0x10;
     let partitions = request.topic_data.iter();
     for data in partitions.flat_map(|topic| &topic.partition_data) {
         let bytes = data
@@ -90,8 +92,27 @@ pub(super) fn refused_as_a_whole(request: &ProduceRequest<'_>) -> Option<Refusal
     None
 }
 
+/// Kafka stumbles over a codec that it does not know as soon as it looks for one, which it does
+/// before version 7 to find zstd.
+pub(super) fn stumbles(version: i16, data: Option<&Payload>) -> bool {
+    const CODEC: u8 = 0x07;
+    const CODEC_LAST: u8 = 4;
+    let bytes = data.map(Payload::to_bytes).unwrap_or_default();
+    let low = bytes.get(ATTRIBUTES_LOW).copied().unwrap_or_default();
+    version < 7
+        && matches!(front(&bytes), Front::Batch { magic: 2, .. })
+        && low & CODEC > CODEC_LAST
+}
+
+/// The one batch of a partition.
+pub(super) struct Found {
+    pub(super) batch: BatchView,
+    /// What the log will refuse it for, if its header says what no header can.
+    pub(super) contradiction: Option<Refusal>,
+}
+
 /// The one batch of a partition, as the request is looked at before the log does.
-pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<BatchView, ErrorCode> {
+pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<Found, ErrorCode> {
     let bytes = records.map(Payload::to_bytes).unwrap_or_default();
     match front(&bytes) {
         Front::Corrupt => return Err(ErrorCode::CORRUPT_MESSAGE),
@@ -99,13 +120,43 @@ pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<BatchView, E
         Front::Batch { len, magic: 2 } if len == bytes.len() => {}
         _ => return Err(ErrorCode::INVALID_RECORD),
     }
-    let Some(Ok(batch)) = record::batches(bytes).next() else {
-        return Err(ErrorCode::CORRUPT_MESSAGE);
+    let (batch, contradiction) = match record::batches(bytes.clone()).next() {
+        Some(Ok(batch)) => (batch, None),
+        _ => {
+            let refusal = contradiction_of(&bytes);
+            let batch = without_contradiction(&bytes).ok_or(ErrorCode::CORRUPT_MESSAGE)?;
+            (batch, Some(refusal))
+        }
     };
     match batch.compression() {
         Compression::Zstd if version < 7 => Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE),
-        _ => Ok(batch),
+        _ => Ok(Found {
+            batch,
+            contradiction,
+        }),
     }
+}
+
+fn contradiction_of(bytes: &Bytes) -> Refusal {
+    const CRC_AT: usize = 17;
+    let covered = bytes.get(CRC_AT + 4..).unwrap_or_default();
+    let crc = crc32c::crc32c(covered).to_be_bytes();
+    if bytes.get(CRC_AT..CRC_AT + 4) == Some(&crc[..]) {
+        Refusal::by_log(ErrorCode::INVALID_RECORD)
+    } else {
+        Refusal::before_log(ErrorCode::CORRUPT_MESSAGE)
+    }
+}
+
+/// The same with no records to speak of: its identity is asked about before it is refused.
+fn without_contradiction(bytes: &Bytes) -> Option<BatchView> {
+    const LAST_OFFSET_DELTA: std::ops::Range<usize> = 23..27;
+    const RECORD_COUNT: std::ops::Range<usize> = 57..61;
+    let mut copy = BytesMut::from(&bytes[..]);
+    copy.get_mut(..8)?.fill(0);
+    copy.get_mut(LAST_OFFSET_DELTA)?.fill(0);
+    copy.get_mut(RECORD_COUNT)?.fill(0);
+    record::batches(copy.freeze()).next()?.ok()
 }
 
 /// What the log looks at before the producer's state, and what the batch becomes by it.
@@ -187,6 +238,10 @@ fn recompressed(
     config: &TopicConfig,
     codecs: &mut Codecs,
 ) -> Result<BatchView, Refusal> {
+    // What builds batches in Kafka checks more than what takes them.
+    if batch.is_transactional() && batch.header().producer_id < 0 {
+        return Err(Refusal::by_log(ErrorCode::UNKNOWN_SERVER_ERROR));
+    }
     let sealed = rewrite::sealed(*batch.header(), records, wanted, &mut codecs.compressor);
     if sealed.len() > config.message_bytes_max {
         return Err(Refusal::before_log(ErrorCode::MESSAGE_TOO_LARGE));
