@@ -117,6 +117,8 @@ fn transactions(random: &mut fastrand::Rng, plan: &Plan) -> Vec<Step> {
         let add = AddPartitions::random(draws, plan);
         steps.push(step(random, add));
         steps.push(Step::AwaitTimeout(transaction));
+        // Real Kafka looks for such transactions every second, and the next would race with that.
+        steps.push(step(random, Init::new(plan, transaction)));
     }
     steps
 }

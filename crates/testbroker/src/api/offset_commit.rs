@@ -92,7 +92,13 @@ fn check(
     let emulate = cluster.config.emulate;
     let Some(group) = cluster.groups.get_mut(request.group_id) else {
         return match generation {
-            ..0 => Ok(()),
+            // It is there from now on, whatever becomes of the offsets.
+            ..0 => {
+                if cluster.groups.has_room_for(request.group_id) {
+                    cluster.groups.get_or_create(request.group_id);
+                }
+                Ok(())
+            }
             _ if context.version >= 9 && emulate != Emulate::V3_9 => {
                 Err(ErrorCode::GROUP_ID_NOT_FOUND)
             }

@@ -1,7 +1,7 @@
 //! Fetch sessions (KIP-227; Kafka's `FetchSession`, `FetchSessionCacheShard`, `FetchManager`): each
 //! node remembers which partitions a client reads, so that a request says only what has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,9 @@ const EVICTABLE_AFTER: Duration = Duration::from_secs(120);
 /// A session with more partitions is given up: its client has to begin anew.
 const PARTITIONS_MAX: usize = 100_000;
 
+/// Requests that may wait at one time without the session that they emptied.
+const EMPTIED_MAX: usize = 1_000;
+
 /// The sessions of all nodes.
 #[derive(Debug)]
 pub(crate) struct FetchSessions {
@@ -24,6 +27,8 @@ pub(crate) struct FetchSessions {
     sessions: BTreeMap<(i32, i32), Session>,
     /// How many partitions a waiting Fetch could not read when it began to wait.
     waiting: BTreeMap<u64, usize>,
+    /// Requests that have emptied their sessions: looked at again, they have none.
+    emptied: BTreeSet<u64>,
     random: fastrand::Rng,
 }
 
@@ -106,6 +111,7 @@ impl FetchSessions {
         Self {
             sessions: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            emptied: BTreeSet::new(),
             random: fastrand::Rng::with_seed(seed ^ 0x7365_7373_696f_6e73),
         }
     }
@@ -127,6 +133,9 @@ impl FetchSessions {
                 FINAL_EPOCH => FetchMode::Sessionless,
                 _ => FetchMode::Full,
             });
+        }
+        if self.emptied.contains(&number) {
+            return Ok(FetchMode::Sessionless);
         }
         let Some(session) = self.sessions.get_mut(&key) else {
             return Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
@@ -155,6 +164,10 @@ impl FetchSessions {
         }
         if session.partitions.is_empty() {
             self.sessions.remove(&key);
+            self.emptied.insert(number);
+            if self.emptied.len() > EMPTIED_MAX {
+                self.emptied.pop_first();
+            }
             return Ok(FetchMode::Sessionless);
         }
         if session.partitions.len() > PARTITIONS_MAX {

@@ -194,6 +194,28 @@ impl PartitionLog {
         Ok(())
     }
 
+    /// Where a read of `size` bytes from `from` on ends as far as the offset index tells, which has
+    /// an entry for every 4 KiB: there aborted transactions are looked for, and not where the
+    /// records end (`LocalLog.addAbortedTransactions`).
+    pub(crate) fn index_bound(&self, from: i64, size: usize) -> i64 {
+        const INTERVAL: usize = 4096;
+        let (mut place, mut since, mut end) = (0, 0, None);
+        for batch in &self.batches {
+            if end.is_none() && batch.last_offset() >= from {
+                end = Some(place + size);
+            }
+            if since > INTERVAL {
+                if end.is_some_and(|end| place >= end) {
+                    return batch.last_offset();
+                }
+                since = 0;
+            }
+            since += batch.bytes().len();
+            place += batch.bytes().len();
+        }
+        self.next_offset
+    }
+
     /// Aborted transactions that reach into `from..until`, as `collectAbortedTransactions` finds
     /// them: in the order of their markers, not of their first offsets.
     pub(crate) fn aborted_between(&self, from: i64, until: i64) -> Vec<AbortedTransaction> {

@@ -45,7 +45,7 @@ impl ScramUsers {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             users: BTreeMap::new(),
-            random: fastrand::Rng::with_seed(seed ^ 0x7363_7261_6d),
+            random: fastrand::Rng::with_seed(seed ^ 0x0073_6372_616d),
         }
     }
 

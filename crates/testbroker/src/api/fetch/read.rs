@@ -168,15 +168,15 @@ impl<'a> Reader<'a> {
             return read;
         }
         read.aborted = self.committed_only.then(Vec::new);
-        // Kafka stumbles over it where there is something to read.
-        if asked.position.partition_max_bytes < 0 && offset < view.end {
-            return Read::failed(asked, ErrorCode::UNKNOWN_SERVER_ERROR);
-        }
         let until = match (self.follower, self.committed_only) {
             (Some(_), _) => view.end,
             (None, true) => view.last_stable_offset,
             (None, false) => view.high_watermark,
         };
+        // Kafka stumbles over it where there is something to read.
+        if asked.position.partition_max_bytes < 0 && offset < until {
+            return Read::failed(asked, ErrorCode::UNKNOWN_SERVER_ERROR);
+        }
         read.is_ahead = offset > until;
         read.fill(partition, until, room, self.cluster.config.truncate_fetches);
         read
@@ -227,8 +227,6 @@ impl Read {
                 }
                 continue;
             }
-            // One batch more than was read: Kafka finds the end of the aborted ranges by its sparse
-            // offset index, so clients get entries that start behind their records.
             end = batch.next_offset();
             if size + bytes.len() <= limit {
                 size += bytes.len();
@@ -249,6 +247,10 @@ impl Read {
         room.taken += size;
         room.available += available.min(partition_max);
         if let Some(aborted) = self.aborted.as_mut().filter(|_| size > 0) {
+            let further = log.aborted_transactions().last();
+            if further.is_some_and(|last| last.first_offset >= end) {
+                end = end.max(log.index_bound(position.fetch_offset, size));
+            }
             *aborted = log.aborted_between(position.fetch_offset, end);
         }
     }

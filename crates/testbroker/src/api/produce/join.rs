@@ -75,7 +75,10 @@ fn identity_of(writes: &mut [Write]) -> Option<Identity> {
         .collect();
     if identities.len() > 1 {
         for write in writes {
-            write.refuse(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+            write.refuse_by(Refusal {
+                message: Some("batches of several producers in one transactional request"),
+                ..Refusal::before_log(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
+            });
         }
         return None;
     }
