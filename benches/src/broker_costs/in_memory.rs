@@ -97,7 +97,6 @@ pub(super) fn produce(producer: Producer, requests: u32) -> Result<f64, Failure>
             transaction_timeout_ms: 60_000,
             producer_id: -1,
             producer_epoch: -1,
-            ..Default::default()
         };
         let answer = bench.ask(&encoded(&request, 4)?);
         let answer: InitProducerIdResponse = decode_response(&answer, ApiVersion(4))?;

@@ -152,63 +152,24 @@ fn a_sync_is_refused_for_member_generation_and_protocol() {
         ..Default::default()
     };
     let unknown = ErrorCode::UNKNOWN_MEMBER_ID;
+    let inconsistent = ErrorCode::INCONSISTENT_GROUP_PROTOCOL;
+    let but = |change: fn(&mut SyncGroupRequest<'_>)| {
+        let mut request = good.clone();
+        change(&mut request);
+        request
+    };
     let rows = [
-        (
-            ErrorCode::INVALID_GROUP_ID,
-            SyncGroupRequest {
-                group_id: "",
-                ..good.clone()
-            },
-        ),
-        (
-            unknown,
-            SyncGroupRequest {
-                group_id: "nowhere",
-                ..good.clone()
-            },
-        ),
-        (
-            unknown,
-            SyncGroupRequest {
-                member_id: "who",
-                ..good.clone()
-            },
-        ),
-        (
-            unknown,
-            SyncGroupRequest {
-                group_instance_id: Some("a"),
-                ..good.clone()
-            },
-        ),
+        (ErrorCode::INVALID_GROUP_ID, but(|it| it.group_id = "")),
+        (unknown, but(|it| it.group_id = "nowhere")),
+        (unknown, but(|it| it.member_id = "who")),
+        (unknown, but(|it| it.group_instance_id = Some("a"))),
         (
             ErrorCode::ILLEGAL_GENERATION,
-            SyncGroupRequest {
-                generation_id: 2,
-                ..good.clone()
-            },
+            but(|it| it.generation_id = 2),
         ),
-        (
-            ErrorCode::INCONSISTENT_GROUP_PROTOCOL,
-            SyncGroupRequest {
-                protocol_name: Some("sticky"),
-                ..good.clone()
-            },
-        ),
-        (
-            ErrorCode::INCONSISTENT_GROUP_PROTOCOL,
-            SyncGroupRequest {
-                protocol_type: Some("connect"),
-                ..good.clone()
-            },
-        ),
-        (
-            ErrorCode::INCONSISTENT_GROUP_PROTOCOL,
-            SyncGroupRequest {
-                protocol_name: None,
-                ..good.clone()
-            },
-        ),
+        (inconsistent, but(|it| it.protocol_name = Some("sticky"))),
+        (inconsistent, but(|it| it.protocol_type = Some("connect"))),
+        (inconsistent, but(|it| it.protocol_name = None)),
     ];
     for (error, request) in rows {
         assert_eq!(sync_error(&mut cluster, 5, &request), error, "{request:?}");
