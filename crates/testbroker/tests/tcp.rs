@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use milena_testbroker::{Action, HoldId, Rule, TestBroker};
+use milena_testbroker::{Action, HoldId, Rule, TestBroker, TestBrokerBuilder};
 use milena_wire::messages::{
     FetchPartition, FetchRequest, FetchTopic, MetadataRequest, PartitionProduceData,
     ProduceRequest, TopicProduceData,
@@ -296,5 +296,52 @@ fn many_clients_write_at_once() {
     assert_eq!(
         cluster.with(|broker| broker.log("t", 0).unwrap().high_watermark()),
         1_600
+    );
+}
+
+#[test]
+fn a_long_poll_behind_a_large_answer_ends_in_time() {
+    let cluster = TestBroker::builder().start().unwrap();
+    cluster.with(|broker| broker.create_topic("t", 1));
+    let mut stream = connect(&cluster.bootstrap());
+    ask(&mut stream, 9, &produce(&vec![7; 900_000]), |_| ());
+    // The second is looked at when the answer to the first has been written, not when it comes.
+    let mut at_the_end = fetch(100);
+    at_the_end.topics[0].partitions[0].fetch_offset = 1;
+    let mut both = Vec::new();
+    for request in [fetch(0), at_the_end] {
+        let frame = encode_request(&request, ApiVersion(4), CorrelationId(1), None).unwrap();
+        both.extend_from_slice(&frame.to_bytes());
+    }
+    stream.write_all(&both).unwrap();
+    assert!(receive(&mut stream).unwrap().len() > 900_000);
+    receive(&mut stream).expect("nothing comes in 100 ms, and that is the answer");
+}
+
+#[test]
+fn what_wait_for_changes_takes_effect_at_once() {
+    let cluster = TestBroker::builder().start().unwrap();
+    let hold = HoldId(1);
+    let rule = Rule::on(ApiKey::METADATA);
+    cluster.with(|broker| broker.faults().add(rule, Action::HoldRequest(hold)));
+    let mut stream = connect(&cluster.bootstrap());
+    send(&mut stream, 9, &MetadataRequest::default());
+    let released = cluster.wait_for(PATIENCE, |broker| {
+        (broker.held(hold) == 1).then(|| broker.release(hold))
+    });
+    assert_eq!(released, Some(1));
+    receive(&mut stream).expect("it is held no more");
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_start_says_so_within_a_runtime_too() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let kind = |builder: TestBrokerBuilder| builder.start().map(drop).unwrap_err().kind();
+    let builder = TestBroker::builder;
+    assert_eq!(kind(builder().port(port)), ErrorKind::AddrInUse);
+    assert_eq!(
+        kind(builder().topic("a b", 1, None)),
+        ErrorKind::InvalidInput
     );
 }

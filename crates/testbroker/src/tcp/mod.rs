@@ -24,7 +24,7 @@ use shared::Shared;
 ///
 /// Dropped while its thread panics, as when an assertion of a test fails, it prints what the
 /// cluster was asked and what it holds ([`Broker::dump`]). Dropped with fault rules that never
-/// acted, it panics: see [`Faults`](crate::Faults).
+/// acted, it prints that too and panics: see [`Faults`](crate::Faults).
 ///
 /// ```no_run
 /// # use milena_testbroker::TestBroker;
@@ -119,6 +119,8 @@ impl Drop for TestBroker {
             let dump = self.shared.with(|broker| broker.dump());
             eprintln!("the test broker at the end:\n{dump}");
         } else if let Some(unfired) = unfired {
+            let dump = self.shared.with(|broker| broker.dump());
+            eprintln!("the test broker at the end:\n{dump}");
             panic!("{unfired}");
         }
     }
@@ -266,23 +268,14 @@ impl TestBrokerBuilder {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let listeners = self.bind(&runtime)?;
-        let advertised = self.advertised();
-        self.config.addresses.clear();
-        for listener in &listeners {
-            let port = listener.local_addr()?.port();
-            self.config.addresses.push((advertised.clone(), port));
-        }
-        let addresses = self.config.addresses.iter();
-        let addresses = addresses.map(|(host, port)| address(host, *port)).collect();
-        let mut broker = Broker::new(self.config);
-        for (name, partitions, replicas) in &self.topics {
-            if !broker.create_topic_replicated(name, *partitions, *replicas) {
-                let sentence =
-                    format!("topic {name} with {partitions} partitions cannot be created");
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
+        let (listeners, addresses, broker) = match self.prepare(&runtime) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // Within another runtime, where tests often are, dropping one panics.
+                runtime.shutdown_background();
+                return Err(error);
             }
-        }
+        };
         #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "TLS is set there"))]
         let mut shared = Shared::new(broker);
         #[cfg(feature = "tls")]
@@ -301,6 +294,31 @@ impl TestBrokerBuilder {
             stop: Some(stop),
             thread: Some(thread),
         })
+    }
+
+    /// The cluster and where it listens.
+    fn prepare(
+        &mut self,
+        runtime: &Runtime,
+    ) -> io::Result<(Vec<TcpListener>, Vec<String>, Broker)> {
+        let listeners = self.bind(runtime)?;
+        let advertised = self.advertised();
+        self.config.addresses.clear();
+        for listener in &listeners {
+            let port = listener.local_addr()?.port();
+            self.config.addresses.push((advertised.clone(), port));
+        }
+        let addresses = self.config.addresses.iter();
+        let addresses = addresses.map(|(host, port)| address(host, *port)).collect();
+        let mut broker = Broker::new(self.config.clone());
+        for (name, partitions, replicas) in &self.topics {
+            if !broker.create_topic_replicated(name, *partitions, *replicas) {
+                let sentence =
+                    format!("topic {name} with {partitions} partitions cannot be created");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
+            }
+        }
+        Ok((listeners, addresses, broker))
     }
 
     fn bind(&self, runtime: &Runtime) -> io::Result<Vec<TcpListener>> {

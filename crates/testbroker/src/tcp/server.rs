@@ -221,16 +221,10 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Hands bytes to the broker; how many of them wait.
 fn take_bytes(shared: &Shared, conn: ConnectionId, bytes: &[u8]) -> usize {
-    let (before, after, backlog) = shared.input(|state| {
-        let before = state.broker.poll_timeout();
+    shared.input(|state| {
         state.broker.handle_bytes(now(), conn, bytes);
-        let backlog = state.broker.backlog(conn);
-        (before, state.broker.poll_timeout(), backlog)
-    });
-    if before != after {
-        shared.changed.notify_one();
-    }
-    backlog
+        state.broker.backlog(conn)
+    })
 }
 
 /// A buffer for the next read, larger or smaller as the last one was full or almost empty.

@@ -64,7 +64,9 @@ impl Shared {
         let mut state = self.lock();
         state.broker.handle_timeout(now());
         let result = look(&mut state.broker);
-        self.flush(state);
+        state.flush();
+        drop(state);
+        self.happened.notify_all();
         self.changed.notify_one();
         result
     }
@@ -77,8 +79,15 @@ impl Shared {
         let deadline = now() + timeout;
         let mut state = self.lock();
         loop {
-            if let Some(found) = look(&mut state.broker) {
-                return Some(found);
+            let before = state.broker.poll_timeout();
+            let found = look(&mut state.broker);
+            // It may have changed something: let a barrier fall, stopped a node.
+            state.flush();
+            if found.is_some() || before != state.broker.poll_timeout() {
+                self.changed.notify_one();
+            }
+            if found.is_some() {
+                return found;
             }
             let left = deadline.checked_duration_since(now())?;
             let waited = self.happened.wait_timeout(state, left);
@@ -95,11 +104,19 @@ impl Shared {
         unfired
     }
 
-    /// One input to the broker, and everything that follows from it at once.
+    /// One input to the broker, and everything that follows from it at once. That may be requests
+    /// that waited for room and want to be looked at again before the timer that is armed.
     pub(super) fn input<R>(&self, input: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
+        let before = state.broker.poll_timeout();
         let result = input(&mut state);
-        self.flush(state);
+        state.flush();
+        let after = state.broker.poll_timeout();
+        drop(state);
+        self.happened.notify_all();
+        if before != after {
+            self.changed.notify_one();
+        }
         result
     }
 
@@ -108,30 +125,29 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn flush(&self, mut state: MutexGuard<'_, State>) {
-        while let Some(output) = state.broker.poll_output() {
+impl State {
+    /// Sends what the broker has to say on its way.
+    fn flush(&mut self) {
+        while let Some(output) = self.broker.poll_output() {
             // Without a writer the connection's task is gone and the bytes are lost with it.
             match output {
-                Output::Bytes { conn, bytes } => state.send(conn, bytes),
+                Output::Bytes { conn, bytes } => self.send(conn, bytes),
                 Output::HalfClose { conn } => {
-                    if let Some(writer) = state.writers.get(&conn) {
+                    if let Some(writer) = self.writers.get(&conn) {
                         let _ = writer.sender.send(ToClient::HalfClose);
                     }
                 }
                 Output::Close { conn } => {
-                    if let Some(writer) = state.writers.remove(&conn) {
+                    if let Some(writer) = self.writers.remove(&conn) {
                         let _ = writer.sender.send(ToClient::Close);
                     }
                 }
             }
         }
-        drop(state);
-        self.happened.notify_all();
     }
-}
 
-impl State {
     /// A client has connected; `None` if it is refused.
     pub(super) fn connect(
         &mut self,
