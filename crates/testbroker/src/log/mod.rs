@@ -85,8 +85,13 @@ impl PartitionLog {
     pub fn last_stable_offset(&self) -> i64 {
         let reached = self.high_watermark();
         let unstable = self.producers.first_unstable_offset(reached);
-        // Its first records may be gone by now.
-        let unstable = unstable.map(|offset| offset.max(self.log_start_offset));
+        // Its first records may be gone by now: then it is the start of the batch that the log begins
+        // within, as Kafka looks its place up.
+        let begin = self.batches.front().map(|batch| batch.header().base_offset);
+        let unstable = unstable.map(|offset| match begin {
+            Some(begin) if offset < self.log_start_offset => begin,
+            _ => offset.max(self.log_start_offset),
+        });
         unstable.map_or(reached, |offset| offset.min(reached))
     }
 

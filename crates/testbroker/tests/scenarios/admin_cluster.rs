@@ -299,7 +299,7 @@ fn quotas_are_stored_shown_and_taken_away() {
         invalid
     );
     let row = (Some("u".to_owned()), 9.0);
-    assert_eq!(cluster.quotas(2, None), [row.clone()]);
+    assert_eq!(cluster.quotas(2, None), std::slice::from_ref(&row));
     assert_eq!(cluster.quotas(0, Some("u")), [row]);
     assert_eq!(cluster.quotas(0, Some("v")), []);
     assert_eq!(cluster.quotas(1, None), []);

@@ -47,6 +47,9 @@ fn said(code: ErrorCode, message: &str) -> Answer {
     (code, Some(message.to_owned()))
 }
 
+/// Topics with their first partition and count, and the cursor.
+type Page = (Vec<(String, i32, usize)>, Option<(String, i32)>);
+
 impl Cluster {
     fn create(&mut self, topics: Vec<CreatableTopic<'_>>, validate_only: bool) -> Vec<Answer> {
         let request = CreateTopicsRequest {
@@ -103,12 +106,7 @@ impl Cluster {
     }
 
     /// Topics with their first partition and count, and where to go on.
-    fn pages(
-        &mut self,
-        names: &[&str],
-        limit: i32,
-        cursor: Option<(&str, i32)>,
-    ) -> (Vec<(String, i32, usize)>, Option<(String, i32)>) {
+    fn pages(&mut self, names: &[&str], limit: i32, cursor: Option<(&str, i32)>) -> Page {
         let topics = names.iter();
         let topics = topics.map(|name| DescribeTopicPartitionsTopicRequest { name });
         let cursor =

@@ -196,7 +196,7 @@ fn a_producer_is_forgotten_a_day_after_its_last_record() {
 }
 
 #[test]
-fn the_last_stable_offset_is_not_before_the_start() {
+fn the_last_stable_offset_is_not_before_the_batch_that_the_log_begins_in() {
     let mut cluster = Cluster::with_topic(config());
     let open = cluster.init(Some("x"), None).unwrap();
     let batch = transactional(open, 0, &["a", "b"]);
@@ -204,6 +204,9 @@ fn the_last_stable_offset_is_not_before_the_start() {
         .produce(1, PRODUCE_TV2, Some("x"), 0, batch)
         .unwrap();
     cluster.write(plain(&["c"])).unwrap();
+    let stable = |cluster: &Cluster| cluster.broker.log("t", 0).unwrap().last_stable_offset();
     assert_eq!(cluster.delete(1, 2, 1), (ErrorCode::NONE, 1));
-    assert_eq!(cluster.broker.log("t", 0).unwrap().last_stable_offset(), 1);
+    assert_eq!(stable(&cluster), 0, "the batch holds 0 and 1");
+    assert_eq!(cluster.delete(1, 2, 2), (ErrorCode::NONE, 2));
+    assert_eq!(stable(&cluster), 2);
 }

@@ -139,18 +139,22 @@ fn sync_error(cluster: &mut Cluster, version: i16, request: &SyncGroupRequest<'_
     })
 }
 
+fn good_sync(member_id: &str) -> SyncGroupRequest<'_> {
+    SyncGroupRequest {
+        group_id: "g",
+        generation_id: 1,
+        member_id,
+        protocol_type: Some("consumer"),
+        protocol_name: Some("range"),
+        ..Default::default()
+    }
+}
+
 #[test]
 fn a_sync_is_refused_for_member_generation_and_protocol() {
     let mut cluster = cluster();
     let members = cluster.stable_group(1);
-    let good = SyncGroupRequest {
-        group_id: "g",
-        generation_id: 1,
-        member_id: &members[0].id,
-        protocol_type: Some("consumer"),
-        protocol_name: Some("range"),
-        ..Default::default()
-    };
+    let good = good_sync(&members[0].id);
     let unknown = ErrorCode::UNKNOWN_MEMBER_ID;
     let inconsistent = ErrorCode::INCONSISTENT_GROUP_PROTOCOL;
     let but = |change: fn(&mut SyncGroupRequest<'_>)| {
