@@ -11,8 +11,8 @@ use milena_wire::messages::{
 };
 use milena_wire::{ErrorCode, Uuid};
 
-use super::metadata::{TOPIC_OPERATIONS, is_internal};
-use crate::cluster::{Cluster, Partition, check_topic_name};
+use super::metadata::TOPIC_OPERATIONS;
+use crate::cluster::{Cluster, Partition, check_topic_name, is_internal};
 use crate::request::{Context, Reply};
 
 /// `max.request.partition.size.limit`.

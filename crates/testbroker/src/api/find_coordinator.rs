@@ -1,4 +1,5 @@
-//! FindCoordinator v0-6: transactional ids and groups, several keys from v4.
+//! FindCoordinator v0-6: transactional ids and groups, several keys from v4. The first one creates
+//! the internal topic, and is not sent away until that is there, as Kafka's is.
 //!
 //! Not done: share groups (key type 2).
 
@@ -13,6 +14,11 @@ pub(crate) fn handle(
     context: &Context<'_>,
     request: &FindCoordinatorRequest<'_>,
 ) -> Reply {
+    if context.check().is_ok()
+        && let Ok(kind) = kind_of(request.key_type)
+    {
+        cluster.create_internal_topic(kind);
+    }
     let cluster = &*cluster;
     let find = |key: &str| find(cluster, context, request.key_type, key);
     if context.version < 4 {
@@ -59,12 +65,16 @@ fn find<'a>(
     key: &str,
 ) -> Result<&'a Node, ErrorCode> {
     context.check()?;
-    let kind = match key_type {
-        0 => CoordinatorKind::Group,
-        1 => CoordinatorKind::Transaction,
-        _ => return Err(ErrorCode::INVALID_REQUEST),
-    };
+    let kind = kind_of(key_type)?;
     let node = cluster.node(cluster.coordinators.node(kind, key));
     node.filter(|node| node.up)
         .ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)
+}
+
+fn kind_of(key_type: i8) -> Result<CoordinatorKind, ErrorCode> {
+    match key_type {
+        0 => Ok(CoordinatorKind::Group),
+        1 => Ok(CoordinatorKind::Transaction),
+        _ => Err(ErrorCode::INVALID_REQUEST),
+    }
 }

@@ -2,8 +2,7 @@
 //!
 //! A topic that is created on the way is there at the next look: the answer that creates it still
 //! says UNKNOWN_TOPIC_OR_PARTITION, as KRaft's does. `__consumer_offsets` and `__transaction_state`
-//! are not shown: their records are the coordinators' and cannot be fetched here, and a client that
-//! subscribes to everything would find a topic it cannot read.
+//! are there as soon as somebody has looked for a coordinator.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +12,7 @@ use milena_wire::messages::{
 };
 use milena_wire::{ErrorCode, Uuid};
 
-use crate::cluster::{Cluster, Partition, check_topic_name};
+use crate::cluster::{Cluster, Partition, check_topic_name, is_internal};
 use crate::request::{Context, Reply};
 
 /// Sixteen bytes in base64, as Kafka's cluster ids are.
@@ -73,14 +72,6 @@ pub(crate) fn handle(
 /// controller's.
 pub(crate) fn controller(cluster: &Cluster) -> i32 {
     cluster.up_nodes().next().map_or(-1, |node| node.id)
-}
-
-/// Whether Kafka keeps this topic for itself.
-pub(crate) fn is_internal(name: &str) -> bool {
-    matches!(
-        name,
-        "__consumer_offsets" | "__transaction_state" | "__share_group_state"
-    )
 }
 
 /// Kafka falls over this one.

@@ -19,7 +19,7 @@ use milena_wire::ErrorCode;
 use milena_wire::messages::{ProduceRequest, TopicProduceData};
 use milena_wire::record::BatchView;
 
-use crate::cluster::{Cluster, millis};
+use crate::cluster::{Cluster, is_internal, millis};
 use crate::request::{Context, Reply};
 pub(crate) use acks::PendingProduce;
 use refusal::Refusal;
@@ -210,6 +210,11 @@ fn append(
     // Only now: `ReplicaManager.appendRecords` comes after verification.
     if !(-1..=1).contains(&acks) {
         return Err(Refusal::before_log(ErrorCode::INVALID_REQUIRED_ACKS));
+    }
+    // Kafka's own tool may.
+    if is_internal(&write.topic) && context.client_id != Some("__admin_client") {
+        let refused = ErrorCode::INVALID_TOPIC_EXCEPTION;
+        return Err(Refusal::before_log(refused));
     }
     cluster
         .check_leader(context.node, &write.topic, write.index, -1)

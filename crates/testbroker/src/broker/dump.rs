@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::Broker;
+use crate::cluster::is_internal;
 use crate::log::PartitionLog;
 
 /// Entries of the history and batches of a log in a dump.
@@ -46,6 +47,10 @@ impl Broker {
             write!(f, "{}", group.view(id, &self.cluster.topics))?;
         }
         for (name, index, partition) in self.cluster.topics.partitions() {
+            // Fifty that nobody may write to.
+            if is_internal(name) {
+                continue;
+            }
             write!(
                 f,
                 "{name}-{index} leader {} epoch {} replicas {:?} in sync {:?}",

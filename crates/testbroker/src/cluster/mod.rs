@@ -3,6 +3,7 @@
 mod cleaning;
 mod coordinators;
 pub(crate) mod fetch_sessions;
+mod internal;
 mod markers;
 mod quotas;
 mod reassignments;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use coordinators::CoordinatorKind;
 pub(crate) use coordinators::{Coordinators, spread};
 use fetch_sessions::FetchSessions;
+pub(crate) use internal::is_internal;
 pub(crate) use quotas::{Entity, Quotas};
 pub(crate) use reassignments::Reassignments;
 pub use replicas::Keep;
@@ -35,8 +37,8 @@ use crate::sasl::{Sasl, ScramUsers};
 use crate::timers::Timers;
 use crate::transaction::Transactions;
 
-/// Kafka's internal topic of committed offsets. Its partitions take part in transactions; the
-/// topic itself is not shown.
+/// Kafka's internal topic of committed offsets. Its partitions take part in transactions, whether
+/// the topic is there to be seen or not.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// The state of the cluster. Connections and requests are the `Broker`'s.

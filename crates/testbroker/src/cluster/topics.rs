@@ -165,7 +165,12 @@ impl Topics {
         }
     }
 
-    fn insert(&mut self, name: &str, config: TopicConfig, partitions: Vec<Partition>) -> Uuid {
+    pub(super) fn insert(
+        &mut self,
+        name: &str,
+        config: TopicConfig,
+        partitions: Vec<Partition>,
+    ) -> Uuid {
         let id = self.next_id();
         let name: Arc<str> = name.into();
         self.names.insert(id, name.clone());

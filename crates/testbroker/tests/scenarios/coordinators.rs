@@ -2,9 +2,12 @@
 
 use milena_testbroker::{BrokerConfig, CoordinatorKind, TransactionState};
 use milena_wire::ErrorCode;
-use milena_wire::messages::FindCoordinatorRequest;
+use milena_wire::messages::{
+    FindCoordinatorRequest, MetadataRequest, MetadataRequestTopic, PartitionProduceData,
+    ProduceRequest, TopicProduceData,
+};
 
-use crate::harness::{Cluster, Id, ms, transactional};
+use crate::harness::{Cluster, Id, ms, plain, transactional};
 use crate::requests::{END_TV2, PRODUCE_TV1, PRODUCE_TV2};
 
 const TRANSACTION: CoordinatorKind = CoordinatorKind::Transaction;
@@ -179,4 +182,62 @@ fn without_election_there_is_no_coordinator_while_its_node_is_down() {
     );
     cluster.broker.start_node(1);
     assert_eq!(find(&mut cluster, 4, 1, "x"), Ok(1));
+}
+
+fn internal(cluster: &mut Cluster, name: Option<&str>) -> Vec<(String, ErrorCode, bool, usize)> {
+    let named = |name| MetadataRequestTopic {
+        name: Some(name),
+        ..Default::default()
+    };
+    let request = MetadataRequest {
+        topics: name.map(|name| vec![named(name)]),
+        ..Default::default()
+    };
+    cluster.ask(1, 12, &request, |response| {
+        let topics = response.topics.iter();
+        let rows = topics.map(|it| {
+            let name = it.name.unwrap_or_default().to_owned();
+            (name, it.error_code, it.is_internal, it.partitions.len())
+        });
+        rows.collect()
+    })
+}
+
+#[test]
+fn the_first_look_for_a_coordinator_creates_its_internal_topic() {
+    let mut cluster = two_nodes();
+    let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    let shown = internal(&mut cluster, Some("__consumer_offsets"));
+    assert_eq!(shown, [("__consumer_offsets".into(), unknown, true, 0)]);
+    assert_eq!(find(&mut cluster, 4, 0, "g"), Ok(1));
+    let offsets = ("__consumer_offsets".into(), ErrorCode::NONE, true, 50);
+    let t = ("t".into(), ErrorCode::NONE, false, 1);
+    assert_eq!(internal(&mut cluster, None), [offsets.clone(), t.clone()]);
+    assert_eq!(find(&mut cluster, 4, 1, "x"), Ok(1));
+    let state = ("__transaction_state".into(), ErrorCode::NONE, true, 50);
+    assert_eq!(internal(&mut cluster, None), [offsets, state, t]);
+}
+
+#[test]
+fn clients_do_not_write_to_internal_topics() {
+    let mut cluster = two_nodes();
+    assert_eq!(find(&mut cluster, 4, 0, "g"), Ok(1));
+    let data = PartitionProduceData {
+        records: Some(plain(&["a"])),
+        ..Default::default()
+    };
+    let request = ProduceRequest {
+        acks: -1,
+        timeout_ms: 1_000,
+        topic_data: vec![TopicProduceData {
+            name: "__consumer_offsets",
+            partition_data: vec![data],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let written = cluster.ask(1, PRODUCE_TV2, &request, |response| {
+        response.responses[0].partition_responses[0].error_code
+    });
+    assert_eq!(written, ErrorCode::INVALID_TOPIC_EXCEPTION);
 }
