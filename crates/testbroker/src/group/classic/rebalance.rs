@@ -162,9 +162,11 @@ impl ClassicGroup {
         all.max().unwrap_or_default()
     }
 
+    /// Never for no time: what nobody comes to would be waited for without end at one instant.
     fn wait_for_members(&mut self, around: &Surroundings) {
+        let timeout = self.rebalance_timeout().max(Duration::from_millis(1));
         self.join_timer = Some(JoinTimer {
-            at: around.now + self.rebalance_timeout(),
+            at: around.now + timeout,
             kind: JoinTimerKind::Complete,
         });
     }

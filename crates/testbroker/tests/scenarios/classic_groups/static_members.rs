@@ -207,3 +207,30 @@ fn an_administrator_removes_members_by_their_instance() {
     assert_eq!(group.members[0].instance_id.as_deref(), Some("b"));
     assert_eq!(group.state, "PreparingRebalance");
 }
+
+#[test]
+fn a_static_member_without_a_time_to_rebalance_is_waited_for_until_its_session_ends() {
+    let mut cluster = cluster();
+    let conns = [cluster.connect(1), cluster.connect(1)];
+    let hasty = Joining {
+        rebalance_timeout: ms(0),
+        ..static_join("a", "")
+    };
+    cluster.send_join(conns[0], &hasty);
+    cluster.send_join(conns[1], &static_join("b", ""));
+    let members = conns.map(|conn| {
+        let joined = cluster.join_answer(conn, JOIN);
+        Member {
+            conn,
+            id: joined.member_id,
+            generation: joined.generation,
+        }
+    });
+    cluster.assign_all(&members);
+    assert!(cluster.broker.expire_member("g", &members[1].id));
+    // Nobody comes.
+    cluster.advance(SESSION - ms(1));
+    assert_eq!(cluster.state("g"), "PreparingRebalance");
+    cluster.advance(ms(1));
+    assert_eq!(cluster.state("g"), "Empty");
+}
