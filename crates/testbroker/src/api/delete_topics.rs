@@ -55,6 +55,8 @@ pub(crate) fn handle(
     for (name, times) in names {
         deleted.push(delete_by_name(cluster, context, name, times));
     }
+    // Nobody waits for partitions that are gone.
+    cluster.write_due_markers();
     let responses = deleted.iter().map(|deleted| {
         let (error_code, error_message) = parts(&deleted.result);
         DeletableTopicResult {

@@ -36,7 +36,9 @@ impl Broker {
 
     /// Deletes a topic with its records.
     pub fn delete_topic(&mut self, name: &str) -> bool {
-        self.cluster.delete_topic(name)
+        let deleted = self.cluster.delete_topic(name);
+        self.cluster.write_due_markers();
+        deleted
     }
 
     /// Makes `node` the leader (-1: nobody) and raises the leader epoch; false without such a

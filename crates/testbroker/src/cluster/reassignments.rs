@@ -106,7 +106,9 @@ impl Cluster {
         let Some(ongoing) = ongoing else {
             return false;
         };
-        self.set_replicas(topic, index, ongoing.from)
+        let moved = self.set_replicas(topic, index, ongoing.from);
+        self.write_due_markers();
+        moved
     }
 
     /// Whether reassignments stay under way; `false` ends those that are.

@@ -3,6 +3,7 @@
 
 use milena_testbroker::{BrokerConfig, CoordinatorKind, TransactionState};
 use milena_wire::ErrorCode;
+use milena_wire::messages::{DeleteTopicState, DeleteTopicsRequest};
 use milena_wire::record::ControlRecord;
 
 use crate::harness::{Cluster, Id, ms};
@@ -307,4 +308,33 @@ fn a_marker_waits_until_enough_replicas_are_in_sync() {
     cluster.advance(ms(100));
     assert_eq!(state(&cluster), TransactionState::CompleteCommit);
     assert_eq!(markers(&cluster, 0).len(), 1);
+}
+
+#[test]
+fn a_transaction_waits_for_no_topic_that_is_gone() {
+    for by_request in [false, true] {
+        let mut cluster = two_nodes(2);
+        assert!(cluster.broker.create_topic("u", 1));
+        let producer = begin(&mut cluster);
+        cluster.broker.move_leader("t", 0, -1);
+        cluster.broker.move_leader("t", 1, -1);
+        cluster.end(END_TV2, producer, true).unwrap();
+        cluster.advance(ms(100));
+        assert!(state(&cluster).is_prepared(), "nobody can write the markers");
+        if by_request {
+            let request = DeleteTopicsRequest {
+                topics: vec![DeleteTopicState {
+                    name: Some("t"),
+                    ..Default::default()
+                }],
+                timeout_ms: 1_000,
+                ..Default::default()
+            };
+            cluster.ask(1, 6, &request, |_| ());
+        } else {
+            assert!(cluster.broker.delete_topic("t"));
+        }
+        cluster.advance(ms(1_000));
+        assert_eq!(state(&cluster), TransactionState::CompleteCommit);
+    }
 }
