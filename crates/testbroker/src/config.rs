@@ -143,7 +143,7 @@ pub struct BrokerConfig {
     /// How long offsets stay that nobody uses (`offsets.retention.minutes`). Default 7 days.
     pub offsets_retention: Duration,
     /// How often offsets and empty groups are looked through
-    /// (`offsets.retention.check.interval.ms`). Default 10 minutes.
+    /// (`offsets.retention.check.interval.ms`); never if it is zero. Default 10 minutes.
     pub offsets_retention_check: Duration,
     /// Whether partitions and coordinators of a stopped node move to another (replicated topics),
     /// or wait for it without a leader (replication factor 1). Default true.
@@ -158,8 +158,8 @@ pub struct BrokerConfig {
     /// After how long a follower that lacks something leaves the ISR (`replica.lag.time.max.ms`).
     /// Default 30 s.
     pub replica_lag_max: Duration,
-    /// How often logs are looked at for what is too old (`log.retention.check.interval.ms`).
-    /// Default 5 minutes.
+    /// How often logs are looked at for what is too old (`log.retention.check.interval.ms`);
+    /// never if it is zero. Default 5 minutes.
     pub retention_check: Duration,
     /// After how long a partition forgets a producer (`producer.id.expiration.ms`). Default a day.
     pub producer_id_expiration: Duration,

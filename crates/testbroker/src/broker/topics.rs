@@ -49,11 +49,12 @@ impl Broker {
         moved
     }
 
-    /// Deletes the records below `offset`, as DeleteRecords or retention would.
+    /// Deletes the records below `offset`, as DeleteRecords or retention would; nothing that not all
+    /// replicas in sync have.
     pub fn delete_records(&mut self, topic: &str, partition: i32, offset: i64) {
         if let Some(found) = self.cluster.topics.partition_mut(topic, partition) {
             let before = found.log.bytes();
-            found.delete_until(offset);
+            found.delete_until(offset.min(found.log.high_watermark()));
             let freed = before - found.log.bytes();
             self.cluster.topics.log_bytes -= freed;
         }

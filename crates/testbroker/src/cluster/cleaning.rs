@@ -13,12 +13,13 @@ use crate::timers::Timer;
 impl Cluster {
     /// Sets the next look at all that goes by age, if it is not set: there is something now.
     pub(crate) fn arm_housekeeping(&mut self) {
+        let interval = self.config.retention_check;
         if let Some(now) = self.now()
             && !self.housekeeping_armed
+            && !interval.is_zero()
         {
             self.housekeeping_armed = true;
-            let at = now + self.config.retention_check;
-            self.timers.set(at, Timer::Housekeeping);
+            self.timers.set(now + interval, Timer::Housekeeping);
         }
     }
 

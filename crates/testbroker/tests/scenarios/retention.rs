@@ -210,3 +210,27 @@ fn the_last_stable_offset_is_not_before_the_batch_that_the_log_begins_in() {
     assert_eq!(cluster.delete(1, 2, 2), (ErrorCode::NONE, 2));
     assert_eq!(stable(&cluster), 2);
 }
+
+#[test]
+fn with_no_time_between_looks_the_cluster_never_looks() {
+    let mut cluster = Cluster::with_topic(BrokerConfig {
+        retention_check: ms(0),
+        ..config()
+    });
+    cluster.write(plain(&["a"])).unwrap();
+    cluster.advance(8 * DAY);
+    assert_eq!(cluster.log_start(), 0);
+    cluster.broker.apply_retention();
+    assert_eq!(cluster.log_start(), 1);
+}
+
+#[test]
+fn a_test_deletes_nothing_that_a_replica_in_sync_lacks() {
+    let mut cluster = Cluster::replicated(&[]);
+    cluster.write(plain(&["a"])).unwrap();
+    assert!(cluster.broker.pause_replica("t", 0, 2));
+    cluster.send_acks_all(1, 1_000, plain(&["b"]));
+    cluster.broker.delete_records("t", 0, 2);
+    assert_eq!(cluster.log_start(), 1);
+    assert_eq!(cluster.broker.log("t", 0).unwrap().high_watermark(), 1);
+}

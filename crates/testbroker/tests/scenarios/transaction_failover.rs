@@ -320,7 +320,10 @@ fn a_transaction_waits_for_no_topic_that_is_gone() {
         cluster.broker.move_leader("t", 1, -1);
         cluster.end(END_TV2, producer, true).unwrap();
         cluster.advance(ms(100));
-        assert!(state(&cluster).is_prepared(), "nobody can write the markers");
+        assert!(
+            state(&cluster).is_prepared(),
+            "nobody can write the markers"
+        );
         if by_request {
             let request = DeleteTopicsRequest {
                 topics: vec![DeleteTopicState {
