@@ -50,9 +50,6 @@ fn said(code: ErrorCode, message: &str) -> Answer {
 /// Topics with their first partition and count, and the cursor.
 type Page = (Vec<(String, i32, usize)>, Option<(String, i32)>);
 
-/// A topic, its first partition and how many there are.
-type Page = (String, i32, usize);
-
 impl Cluster {
     fn create(&mut self, topics: Vec<CreatableTopic<'_>>, validate_only: bool) -> Vec<Answer> {
         let request = CreateTopicsRequest {
