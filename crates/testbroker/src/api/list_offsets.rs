@@ -186,20 +186,22 @@ fn newest(log: &PartitionLog) -> Option<Found> {
     }
     let newest = newest?;
     let largest = newest.header().max_timestamp;
-    record_in(newest, |timestamp| timestamp == largest)
+    record_in(newest, |_, timestamp| timestamp == largest)
 }
 
 /// The first record that is not older. Compaction may have taken those out for which a batch looks
 /// young enough.
 fn first_at(log: &PartitionLog, at: i64) -> Option<Found> {
     let young = |batch: &&BatchView| batch.header().max_timestamp >= at;
+    let start = log.log_start_offset();
     let mut batches = log.batches().filter(young);
-    batches.find_map(|batch| record_in(batch, |timestamp| timestamp >= at))
+    // The first batch may hold records that DeleteRecords has taken away.
+    batches.find_map(|batch| record_in(batch, |offset, time| time >= at && offset >= start))
 }
 
-/// The first record of this time-stamp; the batch itself where its records cannot be read (a test
+/// The first record of this offset and time-stamp; the batch itself where its records cannot be read (a test
 /// has put them there), or are a marker, which is one record.
-fn record_in(batch: &BatchView, wanted: impl Fn(i64) -> bool) -> Option<Found> {
+fn record_in(batch: &BatchView, wanted: impl Fn(i64, i64) -> bool) -> Option<Found> {
     let header = batch.header();
     let epoch = header.partition_leader_epoch;
     let whole = (header.base_offset, header.max_timestamp, epoch);
@@ -210,6 +212,6 @@ fn record_in(batch: &BatchView, wanted: impl Fn(i64) -> bool) -> Option<Found> {
         return Some(whole);
     };
     let mut records = records.records();
-    let found = records.find(|record| wanted(record.timestamp()))?;
+    let found = records.find(|record| wanted(record.offset(), record.timestamp()))?;
     Some((found.offset(), found.timestamp(), epoch))
 }
