@@ -10,7 +10,7 @@ use super::{Cluster, CoordinatorKind, OFFSETS_TOPIC};
 use crate::limits::OFFSETS_PARTITIONS;
 use crate::log::Marker;
 use crate::timers::Timer;
-use crate::transaction::{Participant, Transaction, TransactionState};
+use crate::transaction::{Participant, Transaction, TransactionState, Unreplicated};
 
 /// How soon a marker is sent again to a partition with too few replicas in sync.
 const RETRY: Duration = Duration::from_millis(100);
@@ -18,8 +18,10 @@ const RETRY: Duration = Duration::from_millis(100);
 /// What became of a marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It is written, or the partition is gone.
+    /// All replicas in sync have it, or the partition is gone.
     Done,
+    /// It is written, and will be counted when all replicas in sync have it.
+    Written(Unreplicated),
     /// There is no leader now; written when there is one.
     Waits,
     /// Too few replicas are in sync.
@@ -76,15 +78,27 @@ impl Cluster {
             if self.transactions.pauses.partitions.contains(&participant) {
                 continue;
             }
-            let fate = self.write_marker(&participant, marker);
+            let written = self.transactions.by_id.get(id);
+            let written = written.and_then(|found| found.unreplicated.get(&participant).copied());
+            let fate = match written.and_then(|written| self.look_at(&participant, written)) {
+                Some(fate) => fate,
+                None => self.write_marker(&participant, marker),
+            };
             let Some(transaction) = self.transactions.by_id.get_mut(id) else {
                 return;
             };
             match fate {
                 Fate::Done => {
                     transaction.partitions.remove(&participant);
+                    transaction.unreplicated.remove(&participant);
                 }
-                Fate::Waits => {}
+                Fate::Written(written) => {
+                    transaction.unreplicated.insert(participant, written);
+                }
+                // A node that is down may lose what it had written.
+                Fate::Waits => {
+                    transaction.unreplicated.remove(&participant);
+                }
                 Fate::TryAgain => again = true,
                 // The others are on their way already, but none is sent again: the transaction
                 // stays as it is until the next coordinator tries.
@@ -142,10 +156,42 @@ impl Cluster {
             return Fate::Waits;
         }
         match self.append_marker(topic, *index, marker) {
-            Ok(()) => Fate::Done,
+            Ok(()) => self.replicated(topic, *index),
             Err(ErrorCode::NOT_ENOUGH_REPLICAS) => Fate::TryAgain,
             Err(error) => Fate::Refused(error),
         }
+    }
+
+    /// Whether all replicas in sync have the marker that was just written.
+    fn replicated(&self, topic: &str, index: i32) -> Fate {
+        let found = self.topics.get(topic);
+        let partition = self.topics.partition(topic, index);
+        let Some((topic, partition)) = found.zip(partition) else {
+            return Fate::Done;
+        };
+        if partition.log.high_watermark() == partition.log.log_end_offset() {
+            return Fate::Done;
+        }
+        Fate::Written(Unreplicated {
+            topic: topic.id,
+            end: partition.log.log_end_offset(),
+            leader_epoch: partition.leader_epoch,
+        })
+    }
+
+    /// What has become of a marker that was written before; `None`: it has to be written again, as
+    /// somebody has led in between who may not have had it.
+    fn look_at(&self, (topic, index): &Participant, written: Unreplicated) -> Option<Fate> {
+        let found = self.topics.get(topic);
+        let found = found.filter(|found| found.id == written.topic)?;
+        let partition = found.partitions.get(usize::try_from(*index).ok()?)?;
+        if partition.led_since > written.leader_epoch || !self.is_up(partition.leader) {
+            return None;
+        }
+        Some(match partition.log.high_watermark() >= written.end {
+            true => Fate::Done,
+            false => Fate::Written(written),
+        })
     }
 
     /// Appends a marker at the leader of a partition.

@@ -342,6 +342,7 @@ impl Cluster {
         for index in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
             self.change(topic, index, |_, _| ());
         }
+        self.write_due_markers();
     }
 
     /// A node has stopped or started: who leads, copies and is in sync follows from that. Partitions
@@ -415,6 +416,7 @@ impl Cluster {
             }
             true
         });
+        self.write_due_markers();
         made.unwrap_or(false)
     }
 
@@ -430,6 +432,7 @@ impl Cluster {
             partition.isr.retain(|other| *other != node);
             partition.followers.kept_out.insert(node)
         });
+        self.write_due_markers();
         made.unwrap_or(false)
     }
 
@@ -486,5 +489,6 @@ impl Cluster {
             };
             partition.isr.retain(|node| !late(node));
         });
+        self.write_due_markers();
     }
 }

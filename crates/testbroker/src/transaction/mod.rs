@@ -18,12 +18,12 @@ mod init;
 mod store;
 mod view;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use milena_wire::ErrorCode;
+use milena_wire::{ErrorCode, Uuid};
 
 pub(crate) use end::{EndAnswer, EndRequest};
 pub(crate) use init::{InitAnswer, InitRequest};
@@ -124,6 +124,8 @@ pub(crate) struct Transaction {
     pub(crate) partitions: BTreeSet<Participant>,
     /// In Prepare* all partitions: what the next coordinator finds in the log.
     prepared_partitions: BTreeSet<Participant>,
+    /// Of `partitions` those whose marker is written and that not all replicas in sync have yet.
+    pub(crate) unreplicated: BTreeMap<Participant, Unreplicated>,
     /// Whether the client ended (or the broker aborted) this transaction under TV2.
     pub(crate) epoch_bump: bool,
     /// Milliseconds since 1970, -1 if there was no transaction yet.
@@ -139,6 +141,17 @@ pub(crate) struct Transaction {
     /// The `transaction.version` of its last record: below 1 the record is an old one, which
     /// knows nothing of the producer ids before and behind.
     pub(crate) logged_under: i16,
+}
+
+/// A marker that was written and may be lost yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreplicated {
+    /// The topic it was written to, which may be another by the same name later.
+    pub(crate) topic: Uuid,
+    /// Behind it.
+    pub(crate) end: i64,
+    /// Of the leader that wrote it.
+    pub(crate) leader_epoch: i32,
 }
 
 /// What adding partitions came to.
@@ -164,6 +177,7 @@ impl Transaction {
             state: TransactionState::Empty,
             partitions: BTreeSet::new(),
             prepared_partitions: BTreeSet::new(),
+            unreplicated: BTreeMap::new(),
             epoch_bump: false,
             started_at: -1,
             updated_at: now,
@@ -253,6 +267,7 @@ impl Transaction {
         }
         self.partitions.clear();
         self.prepared_partitions.clear();
+        self.unreplicated.clear();
     }
 
     /// Another coordinator, or the same after a restart, reads it from the log
@@ -268,6 +283,7 @@ impl Transaction {
             self.epoch_bump = false;
         }
         self.markers_refused = None;
+        self.unreplicated.clear();
         if self.state.is_prepared() {
             self.partitions.clone_from(&self.prepared_partitions);
         }
@@ -300,6 +316,7 @@ impl Transaction {
     /// Takes a partition out as if it had never been in; false if it was not.
     pub(crate) fn leave_out(&mut self, participant: &Participant) -> bool {
         self.prepared_partitions.remove(participant);
+        self.unreplicated.remove(participant);
         self.partitions.remove(participant)
     }
 

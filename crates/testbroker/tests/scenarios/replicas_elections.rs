@@ -265,6 +265,8 @@ fn truncation_opens_transactions_again_and_forgets_their_markers() {
         (log.log_end_offset(), log.aborted_transactions().len()),
         (2, 1)
     );
+    // Or the coordinator would write it again at once.
+    cluster.broker.pause_markers(true);
     cluster.broker.stop_node(1);
     let log = cluster.broker.log("t", 0).unwrap();
     assert_eq!(
@@ -276,6 +278,12 @@ fn truncation_opens_transactions_again_and_forgets_their_markers() {
     assert_eq!(
         (view.epoch, view.transaction_start),
         (producer.epoch, Some(0))
+    );
+    cluster.broker.pause_markers(false);
+    let log = cluster.broker.log("t", 0).unwrap();
+    assert_eq!(
+        (log.log_end_offset(), log.aborted_transactions().len()),
+        (2, 1)
     );
 }
 

@@ -1,12 +1,12 @@
 //! A transaction coordinator that moves or restarts: what the next one reads from the log, and what
 //! it does about it.
 
-use milena_testbroker::{BrokerConfig, CoordinatorKind, TransactionState};
+use milena_testbroker::{BrokerConfig, CoordinatorKind, Keep, TransactionState};
 use milena_wire::ErrorCode;
 use milena_wire::messages::{DeleteTopicState, DeleteTopicsRequest};
 use milena_wire::record::ControlRecord;
 
-use crate::harness::{Cluster, Id, ms};
+use crate::harness::{Cluster, Id, ms, transactional};
 use crate::requests::{END_TV1, END_TV2};
 
 const TRANSACTION: CoordinatorKind = CoordinatorKind::Transaction;
@@ -339,5 +339,36 @@ fn a_transaction_waits_for_no_topic_that_is_gone() {
         }
         cluster.advance(ms(1_000));
         assert_eq!(state(&cluster), TransactionState::CompleteCommit);
+    }
+}
+
+#[test]
+fn a_marker_counts_when_all_replicas_in_sync_have_it() {
+    for crashes in [false, true] {
+        let mut cluster = Cluster::replicated(&[]);
+        let producer = cluster.init(Some("x"), None).unwrap();
+        cluster
+            .write_tv2(transactional(producer, 0, &["a"]))
+            .unwrap();
+        for node in [2, 3] {
+            assert!(cluster.broker.pause_replica("t", 0, node));
+        }
+        cluster.broker.move_coordinator(TRANSACTION, "x", 2);
+        cluster.end(END_TV2, producer, true).unwrap();
+        cluster.advance(ms(100));
+        assert_eq!(state(&cluster), TransactionState::PrepareCommit);
+        if crashes {
+            // The next leader does not have it.
+            cluster.broker.crash_node(1, Keep::HighWatermark);
+        }
+        for node in [2, 3] {
+            assert!(cluster.broker.resume_replica("t", 0, node));
+        }
+        cluster.advance(ms(100));
+        assert_eq!(state(&cluster), TransactionState::CompleteCommit);
+        let log = cluster.broker.log("t", 0).unwrap();
+        assert_eq!(log.last_stable_offset(), 2);
+        assert_eq!(markers(&cluster, 0).len(), 1);
+        assert_eq!(cluster.committed_values("t", 0), ["a"]);
     }
 }
