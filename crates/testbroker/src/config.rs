@@ -161,6 +161,9 @@ pub struct BrokerConfig {
     /// How often logs are looked at for what is too old (`log.retention.check.interval.ms`);
     /// never if it is zero. Default 5 minutes.
     pub retention_check: Duration,
+    /// How often compacted topics are compacted (`log.cleaner.backoff.ms`), without their newest
+    /// segments. Default 15 s; zero for never.
+    pub cleaner_backoff: Duration,
     /// After how long a partition forgets a producer (`producer.id.expiration.ms`). Default a day.
     pub producer_id_expiration: Duration,
     /// How long a member of the consumer protocol may be silent
@@ -267,6 +270,7 @@ impl Default for BrokerConfig {
             truncate_fetches: true,
             replica_lag_max: Duration::from_secs(30),
             retention_check: Duration::from_secs(5 * 60),
+            cleaner_backoff: Duration::from_secs(15),
             producer_id_expiration: Duration::from_secs(24 * 60 * 60),
             consumer_session_timeout: Duration::from_secs(45),
             consumer_heartbeat_interval: Duration::from_secs(5),

@@ -23,7 +23,9 @@ pub(crate) enum Timer {
     Isr(Arc<str>, i32),
     /// Expired offsets and empty groups are looked for.
     GroupCheck,
-    /// Retention, compaction, expiry: whatever goes by age.
+    /// Compaction.
+    Cleaner,
+    /// Retention, expiry: whatever goes by age.
     Housekeeping,
     /// A throttled connection is read again.
     Unmute(ConnectionId),

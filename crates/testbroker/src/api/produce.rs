@@ -232,6 +232,7 @@ fn append(
     if let Some(contradiction) = write.contradiction.take() {
         return Err(contradiction);
     }
+    let compacted = config.compacted;
     let checked = batch::check(batch, config, wall_clock, &mut cluster.codecs)?;
     if full {
         return Err(Refusal::before_log(ErrorCode::KAFKA_STORAGE_ERROR));
@@ -253,6 +254,9 @@ fn append(
     write.base_offset = appended.base_offset;
     if appended.copy_of.is_none() {
         cluster.arm_housekeeping();
+        if compacted {
+            cluster.arm_cleaner();
+        }
         cluster.wake(&write.topic, write.index);
     }
     let shown = context.shown_partition(&write.topic, write.index, ErrorCode::NONE);

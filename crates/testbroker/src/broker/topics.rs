@@ -67,7 +67,8 @@ impl Broker {
     }
 
     /// Compacts a partition now, whatever its topic's `cleanup.policy`; false without such a
-    /// partition. By itself, the cluster looks every `BrokerConfig::retention_check`.
+    /// partition. By itself, the cluster looks every `BrokerConfig::cleaner_backoff` and leaves the
+    /// newest segment (`segment.ms`, `segment.bytes`) alone.
     pub fn compact(&mut self, topic: &str, partition: i32) -> bool {
         self.cluster.compact(topic, partition)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use milena_wire::ErrorCode;
 
 use super::Cluster;
-use crate::log::Compaction;
+use crate::log::{Compaction, Segments};
 use crate::timers::Timer;
 
 impl Cluster {
@@ -23,12 +23,33 @@ impl Cluster {
         }
     }
 
-    /// Retention, compaction and expiry of all logs.
+    /// The same for compaction, which is a thread of its own in Kafka (`LogCleaner`).
+    pub(crate) fn arm_cleaner(&mut self) {
+        let interval = self.config.cleaner_backoff;
+        if let Some(now) = self.now()
+            && !self.cleaner_armed
+            && !interval.is_zero()
+        {
+            self.cleaner_armed = true;
+            self.timers.set(now + interval, Timer::Cleaner);
+        }
+    }
+
+    /// Compacts the topics that want it, without their newest segments.
+    pub(crate) fn run_cleaner(&mut self) {
+        self.cleaner_armed = false;
+        let mut again = false;
+        for (topic, index) in self.partition_names() {
+            again |= self.compact_as(&topic, index, false) == Some(true);
+        }
+        if again {
+            self.arm_cleaner();
+        }
+    }
+
+    /// Retention and expiry of all logs.
     pub(super) fn clean_logs(&mut self) {
         self.apply_retention();
-        for (topic, index) in self.partition_names() {
-            self.compact_if(&topic, index, |config_says| config_says);
-        }
         let (now, age_max) = (self.wall_clock(), self.config.producer_id_expiration);
         for partition in self.topics.partitions_mut() {
             partition.log.producers_mut().expire(now, age_max);
@@ -58,29 +79,34 @@ impl Cluster {
 
     /// Compacts a partition whatever its topic's settings say; false without such a partition.
     pub(crate) fn compact(&mut self, topic: &str, index: i32) -> bool {
-        self.compact_if(topic, index, |_| true)
+        self.compact_as(topic, index, true).is_some()
     }
 
-    fn compact_if(&mut self, topic: &str, index: i32, wanted: impl Fn(bool) -> bool) -> bool {
+    /// Whether it was compacted and holds something; `None` without such a partition. `forced`:
+    /// whatever its settings say, to the end.
+    fn compact_as(&mut self, topic: &str, index: i32, forced: bool) -> Option<bool> {
         let now = self.wall_clock();
         let codecs = &mut self.codecs;
-        let Some((config, partition)) = self.topics.partition_to_write(topic, index) else {
-            return false;
-        };
-        if !wanted(config.compacted) {
-            return true;
+        let (config, partition) = self.topics.partition_to_write(topic, index)?;
+        if !forced && !config.compacted {
+            return Some(false);
         }
+        let segments = Segments {
+            bytes_max: config.segment_bytes,
+            age_max: config.segment_age,
+        };
         let how = Compaction {
             now,
             delete_retention: config.delete_retention,
             lag_min: config.compaction_lag_min,
+            segments: (!forced).then_some(segments),
         };
         let before = partition.log.bytes();
         partition.log.compact(how, codecs);
         let after = partition.log.bytes();
         // A time that is set for tombstones can make a batch longer.
         self.topics.log_bytes = self.topics.log_bytes + after - before;
-        true
+        Some(after > 0)
     }
 
     /// DeleteRecords of a partition whose leader was asked: everything below `offset`, -1 for the

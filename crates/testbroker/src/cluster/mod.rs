@@ -55,6 +55,7 @@ pub(crate) struct Cluster {
     pub(crate) timers: Timers,
     pub(crate) codecs: Codecs,
     housekeeping_armed: bool,
+    cleaner_armed: bool,
     /// Produce requests whose answer waits for replicas, by request.
     pub(crate) pending_produce: BTreeMap<u64, PendingProduce>,
     /// The same of DeleteRecords.
@@ -128,6 +129,7 @@ impl Cluster {
             timers: Timers::default(),
             codecs: Codecs::default(),
             housekeeping_armed: false,
+            cleaner_armed: false,
             pending_produce: BTreeMap::new(),
             pending_deletions: BTreeMap::new(),
             woken: BTreeSet::new(),
@@ -196,6 +198,8 @@ impl Cluster {
         self.clean_logs();
         if self.topics.log_bytes > 0 {
             self.arm_housekeeping();
+            // A topic may have come to be compacted since it was written to.
+            self.arm_cleaner();
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct TopicConfig {
     pub(crate) message_bytes_max: usize,
     /// `segment.bytes`, which no batch may exceed.
     pub(crate) segment_bytes: usize,
+    /// `segment.ms`, `None` for ever: compaction leaves the newest segment alone.
+    pub(crate) segment_age: Option<Duration>,
     /// `min.insync.replicas`.
     pub(crate) min_insync_replicas: usize,
     /// `message.timestamp.type` is `LogAppendTime`.
@@ -65,6 +67,7 @@ impl TopicConfig {
             retention_bytes: limit("retention.bytes"),
             message_bytes_max: limit("max.message.bytes").map_or(usize::MAX, size),
             segment_bytes: limit("segment.bytes").map_or(usize::MAX, size),
+            segment_age: time("segment.ms"),
             min_insync_replicas: limit("min.insync.replicas").map_or(1, size),
             log_append_time: text("message.timestamp.type") == "LogAppendTime",
             timestamp_before_max: time("message.timestamp.before.max.ms"),

@@ -121,6 +121,7 @@ fields! {
     "group.initial.rebalance.delay.ms" => group_initial_rebalance_delay;
     "group.max.session.timeout.ms" => group_max_session_timeout;
     "group.min.session.timeout.ms" => group_min_session_timeout;
+    "log.cleaner.backoff.ms" => cleaner_backoff;
     "log.retention.check.interval.ms" => retention_check;
     "offsets.retention.check.interval.ms" => offsets_retention_check;
     "offsets.retention.minutes" => offsets_retention * 60_000;

@@ -86,6 +86,7 @@ impl Broker {
                 Timer::Group(id) => self.cluster.handle_group_timeout(&id),
                 Timer::GroupCheck => self.cluster.check_groups(),
                 Timer::Isr(topic, index) => self.cluster.check_isr(&topic, index),
+                Timer::Cleaner => self.cluster.run_cleaner(),
                 Timer::Housekeeping => self.cluster.keep_house(),
                 Timer::Unmute(conn) => self.unmute(conn),
                 Timer::StartNode(node) => self.start_node(node),

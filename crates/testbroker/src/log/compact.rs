@@ -27,6 +27,17 @@ pub(crate) struct Compaction {
     pub(crate) delete_retention: Duration,
     /// How old a record must be to be touched.
     pub(crate) lag_min: Duration,
+    /// Whether the newest segment is left alone (`LogCleanerManager.cleanableOffsets`), and what
+    /// segments are then.
+    pub(crate) segments: Option<Segments>,
+}
+
+/// What a segment is, where logs are not kept in any.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segments {
+    pub(crate) bytes_max: usize,
+    /// From its first batch to its last.
+    pub(crate) age_max: Option<Duration>,
 }
 
 impl PartitionLog {
@@ -78,6 +89,10 @@ impl PartitionLog {
     /// Nothing unstable is touched, nor from the first batch on that is too young.
     fn compactable_until(&self, how: Compaction) -> i64 {
         let stable = self.last_stable_offset();
+        let stable = match how.segments {
+            Some(segments) => stable.min(self.newest_segment(segments)),
+            None => stable,
+        };
         let lag = i64::try_from(how.lag_min.as_millis()).unwrap_or(i64::MAX);
         if lag == 0 {
             return stable;
@@ -86,6 +101,23 @@ impl PartitionLog {
         let young = |batch: &&BatchView| batch.header().max_timestamp > oldest_young;
         let first = self.batches.iter().find(young);
         first.map_or(stable, |batch| stable.min(batch.header().base_offset))
+    }
+
+    /// Where the newest segment begins, if the log as it is had just been written.
+    fn newest_segment(&self, segments: Segments) -> i64 {
+        let age_max = segments.age_max.map_or(i64::MAX, |age| {
+            i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
+        });
+        let (mut start, mut bytes, mut began) = (0, 0, 0);
+        for batch in &self.batches {
+            let (header, len) = (batch.header(), batch.bytes().len());
+            let old = header.max_timestamp.saturating_sub(began) > age_max;
+            if bytes == 0 || old || bytes + len > segments.bytes_max {
+                (start, bytes, began) = (header.base_offset, 0, header.max_timestamp);
+            }
+            bytes += len;
+        }
+        start
     }
 
     /// The offset of each key's last record that counts.

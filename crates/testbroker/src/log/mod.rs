@@ -16,7 +16,7 @@ use bytes::Bytes;
 use milena_wire::ErrorCode;
 use milena_wire::record::{self, BatchView, ControlKind};
 
-pub(crate) use compact::Compaction;
+pub(crate) use compact::{Compaction, Segments};
 pub use producers::ProducerView;
 pub(crate) use producers::Producers;
 use rewrite::Times;

@@ -299,14 +299,15 @@ fn nothing_unstable_is_touched() {
 }
 
 #[test]
-fn a_compacted_topic_is_compacted_by_itself_and_wants_keys() {
+fn a_compacted_topic_is_compacted_by_itself_without_its_newest_segment_and_wants_keys() {
     let settings = [
         ("cleanup.policy", "compact"),
         ("min.compaction.lag.ms", "60000"),
+        ("segment.ms", "1"),
     ];
     let mut cluster = Cluster::replicated_as(
         BrokerConfig {
-            retention_check: ms(30_000),
+            cleaner_backoff: ms(30_000),
             ..config()
         },
         &settings,
@@ -318,7 +319,14 @@ fn a_compacted_topic_is_compacted_by_itself_and_wants_keys() {
     cluster.advance(ms(59_000));
     assert_eq!(cluster.left().len(), 2, "too young");
     cluster.advance(ms(31_001));
-    assert_eq!(cluster.left(), [some(1, "a", "2")]);
+    assert_eq!(cluster.left().len(), 2, "the newest segment");
+    // Two milliseconds younger.
+    let next = [("b", Some("1")), ("b", Some("2")), ("b", Some("3"))];
+    cluster.write(keyed(&next)).unwrap();
+    cluster.advance(ms(30_001));
+    let left = cluster.left();
+    assert_eq!(left[0], some(1, "a", "2"));
+    assert_eq!(left.len(), 4, "one of a, all of b");
 }
 
 /// Every key's last committed value, and who reads from where does not matter.
