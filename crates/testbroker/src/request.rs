@@ -1,5 +1,6 @@
 //! A request on its way through the broker.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -97,6 +98,8 @@ pub(crate) struct Context<'a> {
     pub(crate) correlation_id: CorrelationId,
     pub(crate) throttle_time_ms: i32,
     pub(crate) forced: Option<&'a Forced>,
+    /// Set once that has found its place in the answer.
+    pub(crate) is_shown: &'a Cell<bool>,
 }
 
 /// What a request can wait for.
@@ -135,10 +138,15 @@ impl Reply {
 }
 
 impl Context<'_> {
+    fn show(&self, forced: &Forced) -> ErrorCode {
+        self.is_shown.set(true);
+        forced.error
+    }
+
     /// Whether a rule refuses the request as a whole.
     pub(crate) fn check(&self) -> Result<(), ErrorCode> {
         match self.forced {
-            Some(forced) if !forced.apply && forced.is_top() => Err(forced.error),
+            Some(forced) if !forced.apply && forced.is_top() => Err(self.show(forced)),
             _ => Ok(()),
         }
     }
@@ -146,7 +154,7 @@ impl Context<'_> {
     /// The error that a rule wants in the answer's own field and nowhere else.
     pub(crate) fn check_top(&self) -> Result<(), ErrorCode> {
         match self.forced {
-            Some(forced) if forced.level == Some(Level::Top) => Err(forced.error),
+            Some(forced) if forced.level == Some(Level::Top) => Err(self.show(forced)),
             _ => Ok(()),
         }
     }
@@ -165,7 +173,9 @@ impl Context<'_> {
     /// Whether a rule refuses this partition, or everything.
     pub(crate) fn check_partition(&self, topic: &str, partition: i32) -> Result<(), ErrorCode> {
         match self.forced {
-            Some(forced) if !forced.apply && forced.is_about(topic, partition) => Err(forced.error),
+            Some(forced) if !forced.apply && forced.is_about(topic, partition) => {
+                Err(self.show(forced))
+            }
             _ => Ok(()),
         }
     }
@@ -173,7 +183,7 @@ impl Context<'_> {
     /// The error to show for a request that was applied with this result.
     pub(crate) fn shown(&self, result: ErrorCode) -> ErrorCode {
         match self.forced {
-            Some(forced) if forced.apply && forced.is_top() => forced.error,
+            Some(forced) if forced.apply && forced.is_top() => self.show(forced),
             _ => result,
         }
     }
@@ -186,7 +196,7 @@ impl Context<'_> {
         result: ErrorCode,
     ) -> ErrorCode {
         match self.forced {
-            Some(forced) if forced.apply && forced.is_about(topic, partition) => forced.error,
+            Some(forced) if forced.apply && forced.is_about(topic, partition) => self.show(forced),
             _ => result,
         }
     }

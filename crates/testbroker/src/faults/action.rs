@@ -44,8 +44,9 @@ pub enum Action {
     /// The connection is closed now, and the request is applied after this long all the same: a
     /// copy that was under way.
     DropThenApply(Duration),
-    /// The same, but it is applied once so many further requests of this API have been: an EndTxn
-    /// that arrives two transactions late is `DropThenApplyAfter(ApiKey::END_TXN, 2)`.
+    /// The same, but it is applied once so many further requests of this API have been. The client
+    /// asks again, which counts: an EndTxn that arrives behind the end of the next transaction is
+    /// `DropThenApplyAfter(ApiKey::END_TXN, 2)`.
     DropThenApplyAfter(ApiKey, u64),
     /// The same, once the barrier is released.
     DropThenHold(HoldId),
@@ -203,6 +204,11 @@ impl Action {
             self.kind(),
             Kind::AnswerGate | Kind::Bytes | Kind::Pace | Kind::Throttle | Kind::Copy
         )
+    }
+
+    /// Whether it is lost on a request that gets no answer, as with acks=0.
+    pub(super) fn is_about_the_answer(self) -> bool {
+        self == Self::HalfClose || self.needs_answer() && self.kind() != Kind::Copy
     }
 
     /// Whether it can be seen only if the request is looked at.

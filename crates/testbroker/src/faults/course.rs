@@ -23,6 +23,12 @@ pub(crate) struct Decision {
 #[derive(Debug, Default)]
 pub(crate) struct Course {
     pub(crate) forced: Option<Forced>,
+    /// Whether that error has found its place in the answer.
+    pub(crate) is_shown: bool,
+    /// Whether it stands for all that was asked: nothing is applied.
+    pub(crate) is_refused: bool,
+    /// The rules that want something of the answer.
+    pub(crate) of_the_answer: Vec<RuleId>,
     pub(crate) throttle: Duration,
     pub(crate) request_gate: Option<Gate>,
     pub(crate) answer_gate: Option<Gate>,
@@ -91,6 +97,8 @@ pub(crate) enum End {
 /// An error that a rule puts into the answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Forced {
+    /// Whose wish it is; `None`: of no rule.
+    pub(crate) rule: Option<RuleId>,
     pub(crate) error: ErrorCode,
     /// Whether the request is applied all the same.
     pub(crate) apply: bool,
@@ -109,6 +117,12 @@ impl Course {
             course.add(decision);
         }
         if let Some(forced) = &mut course.forced
+            && only_reads(api)
+        {
+            // There is nothing to apply.
+            forced.apply = false;
+        }
+        if let Some(forced) = &mut course.forced
             && forced.level == Some(Level::Top)
             && !has_error_at_the_top(api)
         {
@@ -121,6 +135,7 @@ impl Course {
     /// Of a request that is refused because of where its connection stands.
     pub(crate) fn refusal(error: ErrorCode) -> Self {
         let forced = Forced {
+            rule: None,
             error,
             apply: false,
             silent: false,
@@ -138,6 +153,7 @@ impl Course {
         let named = || decision.partitions.clone();
         let forced = |error, apply, silent, level| {
             Some(Forced {
+                rule: Some(decision.rule),
                 error,
                 apply,
                 silent,
@@ -145,6 +161,9 @@ impl Course {
                 partitions: named(),
             })
         };
+        if decision.action.is_about_the_answer() {
+            self.of_the_answer.push(decision.rule);
+        }
         match decision.action {
             Action::Error(error) => self.forced = forced(error, false, false, None),
             Action::ErrorAt(level, error) => {
@@ -199,6 +218,24 @@ impl Course {
             Action::MoveLeader(node) => self.leaders = Some((named(), node)),
         }
     }
+}
+
+/// Whether requests of this API change nothing: refused or answered with an error, it is the same.
+fn only_reads(api: ApiKey) -> bool {
+    [
+        ApiKey::FETCH,
+        ApiKey::LIST_OFFSETS,
+        ApiKey::OFFSET_FETCH,
+        ApiKey::OFFSET_FOR_LEADER_EPOCH,
+        ApiKey::FIND_COORDINATOR,
+        ApiKey::API_VERSIONS,
+        ApiKey::DESCRIBE_ACLS,
+        ApiKey::DESCRIBE_DELEGATION_TOKEN,
+        ApiKey::DESCRIBE_GROUPS,
+        ApiKey::DESCRIBE_QUORUM,
+        ApiKey::DESCRIBE_TOPIC_PARTITIONS,
+    ]
+    .contains(&api)
 }
 
 /// Whether answers of this API have an error field of their own, in the versions that clients use.

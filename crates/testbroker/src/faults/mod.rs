@@ -39,7 +39,8 @@ pub struct HoldId(pub u64);
 /// The first rule that meets a request acts on it, and those behind it too as far as they take
 /// something else of its way: an error, a delay and a throttle time can meet in one answer, but
 /// nothing more happens to a request that is dropped before it is applied. A rule that cannot act
-/// beside those before it does not count the request.
+/// beside those before it does not count the request, nor has a rule acted whose error has no place
+/// in the answer, or whose answer is never sent.
 ///
 /// A [`Broker`](crate::Broker) that is dropped with rules that never acted panics, unless they were
 /// [removed](Self::remove) or are [optional](Rule::optional), or the thread panics already: a test whose fault did not happen has not tested

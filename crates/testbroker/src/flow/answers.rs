@@ -40,13 +40,10 @@ impl Broker {
         match end {
             End::Close => return self.drop_request(id),
             End::StopNode(stop) => return self.stop_for(node, stop),
-            End::Ignore => {
-                request.stage = Stage::Stuck;
-                return;
-            }
+            End::Ignore => return self.stick(id),
             End::Send | End::Last | End::Cut(_) | End::HalfClose => {}
         }
-        let pace = request.course.pace;
+        let pace = request.course.pace.filter(|_| self.is_open(conn));
         let mut parts = match change {
             Some(change) => self.changed(change, frame),
             None => frame.into_parts(),
@@ -158,12 +155,14 @@ impl Broker {
         }
     }
 
+    /// Whether answers can still leave on a connection.
+    fn is_open(&self, conn: Option<ConnectionId>) -> bool {
+        let connection = conn.and_then(|conn| self.connections.get(&conn));
+        connection.is_some_and(|connection| !connection.half_closed)
+    }
+
     fn emit(&mut self, id: u64, conn: Option<ConnectionId>, parts: Vec<Bytes>) {
-        let open = conn.filter(|conn| {
-            let connection = self.connections.get(conn);
-            connection.is_some_and(|connection| !connection.half_closed)
-        });
-        let Some(conn) = open else {
+        let Some(conn) = conn.filter(|conn| self.is_open(Some(*conn))) else {
             return self.note(id, Outcome::AnswerLost);
         };
         let length = parts.iter().map(Bytes::len).sum();

@@ -1,5 +1,6 @@
 //! The way of a request: what it waits for, what rules do to it before it is applied, applying it.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -7,7 +8,7 @@ use milena_wire::ApiKey;
 
 use crate::api;
 use crate::broker::Broker;
-use crate::faults::{Before, Course, End, Gate, Named, Stop};
+use crate::faults::{Before, Course, End, Forced, Gate, Named, Stop};
 use crate::history::Outcome;
 use crate::request::{Context, InFlight, Reply, Stage, WaitOn, peek_name};
 use crate::timers::Timer;
@@ -89,7 +90,7 @@ impl Broker {
         match request.course.before.take() {
             None => self.apply(id),
             Some(Before::Close) => self.drop_request(id),
-            Some(Before::Stick) => request.stage = Stage::Stuck,
+            Some(Before::Stick) => self.stick(id),
             Some(Before::BlackHole) => {
                 let conn = request.connection;
                 if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(&conn)) {
@@ -111,6 +112,14 @@ impl Broker {
         }
     }
 
+    /// Nothing more happens to a request, as long as anybody waits for it.
+    pub(super) fn stick(&mut self, id: u64) {
+        match self.in_flight.get_mut(&id) {
+            Some(request) if request.connection.is_some() => request.stage = Stage::Stuck,
+            _ => drop(self.forget(id)),
+        }
+    }
+
     fn apply(&mut self, id: u64) {
         self.stop_waiting(id);
         let Some(now) = self.cluster.now() else {
@@ -126,6 +135,7 @@ impl Broker {
         let received = *request.received.get_or_insert(now);
         let frame = request.frame.clone();
         let forced = request.course.forced.take();
+        let is_shown = Cell::new(request.course.is_shown);
         let throttle = request.course.throttle.as_millis();
         let context = Context {
             now,
@@ -138,11 +148,11 @@ impl Broker {
             correlation_id: request.name.correlation_id,
             throttle_time_ms: i32::try_from(throttle).unwrap_or(i32::MAX),
             forced: forced.as_ref(),
+            is_shown: &is_shown,
         };
         let reply = api::handle(&mut self.cluster, &context, request.name, &frame);
-        if let Some(request) = self.in_flight.get_mut(&id) {
-            request.course.forced = forced;
-        }
+        let over = !matches!(reply, Reply::Wait { .. });
+        self.looked_at(id, forced, is_shown.get(), over);
         match reply {
             Reply::Answer(frame) => {
                 self.applied(id);
@@ -169,6 +179,7 @@ impl Broker {
                 self.wait(id, until, on);
             }
             Reply::Close(reason) => {
+                self.miss_the_answer(id);
                 let conn = self.forget(id).and_then(|request| request.connection);
                 if let Some(conn) = conn {
                     self.close(conn, &reason);
@@ -177,17 +188,40 @@ impl Broker {
         }
     }
 
-    /// A request was applied: others may have waited for that.
-    fn applied(&mut self, id: u64) {
-        self.note(id, Outcome::Applied);
+    /// Keeps what became of the error that a rule wants: has it a place in the answer?
+    fn looked_at(&mut self, id: u64, forced: Option<Forced>, is_shown: bool, over: bool) {
+        if over
+            && !is_shown
+            && let Some(rule) = forced.as_ref().and_then(|forced| forced.rule)
+        {
+            self.faults.missed(rule);
+        }
         let Some(request) = self.in_flight.get_mut(&id) else {
             return;
         };
-        let api = request.name.api;
-        if let Some(overtaken) = request.overtakes.take() {
+        // Refused as a whole, and nothing was done.
+        let whole = forced
+            .as_ref()
+            .is_some_and(|forced| !forced.apply && forced.is_top());
+        request.course.is_refused = is_shown && whole;
+        request.course.is_shown = is_shown;
+        request.course.forced = forced;
+    }
+
+    /// A request was applied, or refused as a rule wants it: others may have waited for that.
+    fn applied(&mut self, id: u64) {
+        let Some(request) = self.in_flight.get_mut(&id) else {
+            return;
+        };
+        let (api, refused) = (request.name.api, request.course.is_refused);
+        let overtaken = request.overtakes.take();
+        if !refused {
+            self.note(id, Outcome::Applied);
+        }
+        if let Some(overtaken) = overtaken {
             self.let_pass(overtaken);
         }
-        if self.counting > 0 {
+        if self.counting > 0 && !refused {
             self.count_applied(id, api);
         }
     }
@@ -231,8 +265,18 @@ impl Broker {
                 self.stop_for(node.unwrap_or(-1), stop);
             }
             _ => {
+                self.miss_the_answer(id);
                 self.send_copy(id);
                 self.finish(id);
+            }
+        }
+    }
+
+    /// The rules that want something of the answer to this request get none.
+    fn miss_the_answer(&mut self, id: u64) {
+        if let Some(request) = self.in_flight.get_mut(&id) {
+            for rule in std::mem::take(&mut request.course.of_the_answer) {
+                self.faults.missed(rule);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use milena_testbroker::{Action, BrokerConfig, HoldId, Level, Rule, RuleId};
-use milena_wire::messages::{AnyRequest, FetchRequest, MetadataRequest};
+use milena_wire::messages::{AnyRequest, FetchRequest, ListOffsetsRequest, MetadataRequest};
 use milena_wire::{ApiKey, ApiVersion, ErrorCode};
 
 use super::{LOST, outcome, written};
@@ -331,4 +331,67 @@ fn the_history_keeps_no_more_bytes_than_it_may() {
         "{}",
         large.describe()
     );
+}
+
+/// Whether a rule has acted once its request has been answered as far as it ever is.
+fn acts(acks: i16, action: Action) -> bool {
+    let mut cluster = Cluster::single();
+    let rule = cluster.broker.faults().add(produce(), action);
+    let conn = cluster.connect(1);
+    let mut request = produce_request(None, 0, plain(&["a"]));
+    request.acks = acks;
+    cluster.send(conn, 9, &request);
+    cluster.advance(ms(60_000));
+    let acted = cluster.broker.faults().fired(rule) == 1;
+    assert_eq!(cluster.broker.faults().check().is_ok(), acted);
+    cluster.broker.faults().clear();
+    acted
+}
+
+#[test]
+fn what_is_done_to_an_answer_does_not_happen_where_there_is_none() {
+    for action in [
+        Action::DelayAnswer(ms(1)),
+        Action::HoldAnswer(HoldId(1)),
+        Action::SlowAnswer(1_000),
+        Action::FlipBit(None),
+        Action::CorruptAnswer(5),
+        Action::Throttle(ms(5)),
+        Action::HalfClose,
+    ] {
+        assert!(acts(-1, action), "{action:?}");
+        assert!(!acts(0, action), "{action:?} without an answer");
+    }
+    assert!(acts(0, Action::Duplicate(ms(1))));
+    assert!(acts(0, Action::Error(LOST)), "that closes the connection");
+}
+
+#[test]
+fn an_error_without_a_place_in_the_answer_has_not_happened() {
+    let mut cluster = Cluster::single();
+    let rule = refuse(&mut cluster, Rule::on(ApiKey::LIST_OFFSETS));
+    cluster.ask(1, 5, &ListOffsetsRequest::default(), |_| ());
+    let faults = cluster.broker.faults();
+    assert_eq!((faults.met(rule), faults.fired(rule)), (1, 0));
+    faults.remove(rule);
+}
+
+#[test]
+fn a_read_is_answered_with_an_error_whether_it_is_applied_or_not() {
+    let mut cluster = Cluster::single();
+    let rule = Rule::on(ApiKey::FETCH);
+    let action = Action::ApplyThenError(LOST);
+    cluster.broker.faults().add(rule, action);
+    let error = cluster.ask(1, 12, &fetch_request(Asking::default(), 0), |answer| {
+        answer.responses[0].partitions[0].error_code
+    });
+    assert_eq!(error, LOST);
+}
+
+#[test]
+fn the_history_does_not_say_that_a_refused_request_was_applied() {
+    let mut cluster = Cluster::single();
+    refuse(&mut cluster, produce());
+    assert_eq!(refused(&mut cluster, 2), [1]);
+    assert_eq!(cluster.broker.history().applied(ApiKey::PRODUCE), 1);
 }

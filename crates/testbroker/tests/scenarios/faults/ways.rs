@@ -283,3 +283,18 @@ fn a_node_stops_at_a_request_and_comes_back() {
         assert_eq!(written(&cluster), expected, "{apply} {crash:?}");
     }
 }
+
+#[test]
+fn a_slow_answer_does_not_leave_on_a_connection_that_is_half_closed() {
+    let mut cluster = Cluster::single();
+    let conn = cluster.connect(1);
+    let metadata = Rule::on(ApiKey::METADATA);
+    add(&mut cluster, metadata.clone(), Action::HalfClose);
+    add(&mut cluster, metadata.nth(2), Action::SlowAnswer(1_000));
+    cluster.send(conn, 9, &MetadataRequest::default());
+    assert!(cluster.receive(conn).is_some());
+    cluster.send(conn, 9, &MetadataRequest::default());
+    cluster.advance(ms(60_000));
+    assert_eq!(cluster.leftover(conn), 0);
+    assert!(cluster.receive(conn).is_none());
+}
