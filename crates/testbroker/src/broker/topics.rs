@@ -1,6 +1,7 @@
 //! Topics, partitions and their logs, as a test sets and reads them.
 
 use super::Broker;
+use crate::cluster::is_internal;
 use crate::log::PartitionLog;
 
 impl Broker {
@@ -89,9 +90,11 @@ impl Broker {
             .map_or(-1, |found| found.leader_epoch)
     }
 
-    /// The names of the topics and how many partitions each has.
+    /// The names of the topics and how many partitions each has, without those that Kafka makes for itself.
     pub fn topics(&self) -> impl Iterator<Item = (&str, i32)> {
-        self.cluster.topics.iter().map(|(name, topic)| {
+        let topics = self.cluster.topics.iter();
+        let users = topics.filter(|(name, _)| !is_internal(name));
+        users.map(|(name, topic)| {
             (
                 &**name,
                 i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
