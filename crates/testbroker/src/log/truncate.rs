@@ -1,5 +1,7 @@
 //! What a log loses at its end when leadership goes to a replica that does not have it.
 
+use std::collections::BTreeSet;
+
 use milena_wire::record::{BatchView, ControlRecord};
 
 use super::PartitionLog;
@@ -24,6 +26,7 @@ impl PartitionLog {
     /// become what the batches that are left say (`ProducerStateManager.truncateAndReload`).
     pub(crate) fn truncate_to(&mut self, offset: i64) {
         let end = self.boundary_below(offset);
+        let mut cut = BTreeSet::new();
         while self
             .batches
             .back()
@@ -31,12 +34,15 @@ impl PartitionLog {
         {
             if let Some(batch) = self.batches.pop_back() {
                 self.bytes -= batch.bytes().len() as u64;
+                cut.insert(batch.header().producer_id);
             }
         }
         self.next_offset = end;
         self.high_watermark_limit = self.high_watermark_limit.map(|limit| limit.min(end));
         self.aborted.retain(|aborted| aborted.last_offset < end);
-        let lost = self.producers.forget_since(end);
+        let mut lost = self.producers.forget_since(end);
+        // One that was forgotten since its marker was written has its transaction open again.
+        lost.extend(cut.into_iter().filter(|producer_id| *producer_id >= 0));
         if lost.is_empty() {
             return;
         }

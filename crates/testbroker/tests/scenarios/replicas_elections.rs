@@ -288,6 +288,31 @@ fn truncation_opens_transactions_again_and_forgets_their_markers() {
 }
 
 #[test]
+fn truncation_opens_the_transaction_of_a_producer_that_was_forgotten_since() {
+    let mut cluster = Cluster::replicated(&[]);
+    let producer: Id = cluster.init(Some("x"), None).unwrap();
+    let batch = transactional(producer, 0, &["a"]);
+    cluster
+        .produce(1, PRODUCE_TV2, Some("x"), 0, batch)
+        .unwrap();
+    cluster.broker.pause_replica("t", 0, 2);
+    cluster.end(END_TV2, producer, false).unwrap();
+    cluster.advance(crate::harness::ms(10));
+    let forgotten = cluster.broker.lose_producer_state("t", 0, None);
+    assert_eq!(forgotten, 1);
+    cluster.broker.pause_markers(true);
+    cluster.broker.stop_node(1);
+    let log = cluster.broker.log("t", 0).unwrap();
+    assert_eq!((log.log_end_offset(), log.last_stable_offset()), (1, 0));
+    cluster.broker.pause_markers(false);
+    let log = cluster.broker.log("t", 0).unwrap();
+    assert_eq!(
+        (log.last_stable_offset(), log.aborted_transactions().len()),
+        (2, 1)
+    );
+}
+
+#[test]
 fn lost_producer_state_is_unknown_again_but_for_open_transactions() {
     let mut cluster = Cluster::replicated(&[]);
     let producer = cluster.init(None, None).unwrap();
