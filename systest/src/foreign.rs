@@ -37,6 +37,10 @@ pub(crate) async fn main(arguments: &[String]) -> Result<()> {
     let mut report = Report::default();
     if wanted(LIBRDKAFKA) {
         report.script(LIBRDKAFKA, librdkafka(&site).await);
+        if site.is_broker() {
+            report.script(LIBRDKAFKA, librdkafka_secure(&options, false).await);
+            report.script(LIBRDKAFKA, librdkafka_secure(&options, true).await);
+        }
     }
     if wanted(FRANZ_GO) {
         report.script(FRANZ_GO, franz_go(&site).await);
@@ -107,6 +111,29 @@ async fn librdkafka(site: &Site) -> Result<String> {
         "classic-only"
     };
     site::output(&python, &[&script, site.bootstrap(), mode], CHECK_MAX * 2).await
+}
+
+/// With SASL, on a cluster of its own; over TLS with the certificates of the test broker's own tests.
+async fn librdkafka_secure(options: &Options, tls: bool) -> Result<String> {
+    let python = blocking(python).await?;
+    let script = beside("foreign/librdkafka_security.py")
+        .display()
+        .to_string();
+    let file = |name: &str| {
+        let path = beside("../crates/testbroker/tests/certificates").join(name);
+        path.display().to_string()
+    };
+    let (certificate, key) = (file("broker.pem"), file("broker.key"));
+    let tls_arguments = ["--tls-cert", &certificate, "--tls-key", &key];
+    let site = Site::start_secure(options, if tls { &tls_arguments } else { &[] }).await?;
+    let mut arguments = vec![script, site.bootstrap().to_owned()];
+    arguments.extend([site::USER.to_owned(), site::PASSWORD.to_owned()]);
+    if tls {
+        arguments.push(file("authority.pem"));
+    }
+    let said = site::output(&python, &arguments, CHECK_MAX).await;
+    let ended = site.stop().await;
+    said.and_then(|said| ended.map(|()| said))
 }
 
 async fn franz_go(site: &Site) -> Result<String> {

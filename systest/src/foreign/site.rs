@@ -17,6 +17,10 @@ use crate::toolchains::last_lines;
 /// The Kafka whose tools are used.
 const TOOLS: &str = "4.3.1";
 
+/// Who may use a cluster that asks.
+pub(crate) const USER: &str = "alice";
+pub(crate) const PASSWORD: &str = "alice-secret";
+
 /// A running cluster.
 pub(crate) struct Site {
     bootstrap: String,
@@ -41,10 +45,22 @@ impl Site {
             });
         }
         let version: String = options.value("as-version", "4.3".to_owned())?;
+        Self::start_broker(options, version != "3.9", &["--as-version", &version]).await
+    }
+
+    /// Starts `milena broker` with users and, if wanted, TLS: a certificate and its key.
+    pub(crate) async fn start_secure(options: &Options, certificate: &[&str]) -> Result<Self> {
+        let user = format!("{USER}:{PASSWORD}");
+        let arguments = [&["--sasl-user", &user], certificate].concat();
+        Self::start_broker(options, true, &arguments).await
+    }
+
+    async fn start_broker(options: &Options, modern: bool, arguments: &[&str]) -> Result<Self> {
         let milena = options.value("milena", beside_this()?)?;
         let mut child = Command::new(&milena)
             .args(["broker", "--nodes", "3", "--port", "0", "--dump"])
-            .args(["--until-stdin-ends", "--as-version", &version])
+            .arg("--until-stdin-ends")
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -57,13 +73,17 @@ impl Site {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self {
             bootstrap: first.ok_or_else(|| Failure::new("milena broker said nothing"))?,
-            modern: version != "3.9",
+            modern,
             kind: Kind::Broker(child),
         })
     }
 
     pub(crate) fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    pub(crate) fn is_broker(&self) -> bool {
+        matches!(self.kind, Kind::Broker(_))
     }
 
     /// Whether it has the consumer groups of KIP-848.
