@@ -13,10 +13,12 @@ mod batch;
 mod join;
 mod refusal;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use milena_wire::ErrorCode;
-use milena_wire::messages::{ProduceRequest, TopicProduceData};
+use milena_wire::messages::{PartitionProduceData, ProduceRequest};
 use milena_wire::record::BatchView;
 
 use crate::cluster::{Cluster, is_internal, millis};
@@ -62,6 +64,8 @@ pub(crate) fn handle(
 
 /// One partition of a request.
 pub(crate) struct Write {
+    /// Where the request names its topic first.
+    named_at: usize,
     topic: Arc<str>,
     index: i32,
     /// What is to be written; `None` if it is refused already, or written.
@@ -81,6 +85,8 @@ pub(crate) struct Write {
     append_time: i64,
     /// -1 for what is refused before the log has looked at it.
     log_start_offset: i64,
+    /// What was wrong with another batch for the same partition.
+    overruled: Option<ErrorCode>,
     /// What was wrong with it.
     refusal: Option<Refusal>,
     /// What replicas in sync must have: everything below this offset, written in this leader epoch.
@@ -98,6 +104,32 @@ impl Write {
         self.refuse(refusal.code);
         self.refusal = Some(refusal);
     }
+
+    /// The request has another batch for this partition: the last good one is written, and what is
+    /// wrong with any of them is answered (`KafkaApis.handleProduceRequest` has a map for each).
+    fn again(&mut self, other: Write) {
+        let refused = [&other, self].map(|write| (!write.error.is_ok()).then_some(write.error));
+        let overruled = refused[0].or(refused[1]).or(self.overruled);
+        let stumbled = self.stumbled || other.stumbled;
+        if other.error.is_ok() || !self.error.is_ok() {
+            let named_at = self.named_at;
+            *self = Write { named_at, ..other };
+        }
+        self.stumbled = stumbled;
+        self.overruled = overruled;
+    }
+
+    /// Answers what was wrong with another batch for the same partition, if anything was.
+    fn overrule(&mut self) {
+        if let Some(error) = self.overruled {
+            self.refuse(error);
+            self.base_offset = -1;
+            self.append_time = -1;
+            self.log_start_offset = -1;
+            self.refusal = None;
+            self.required = None;
+        }
+    }
 }
 
 /// Writes what can be written, or asks to be called later.
@@ -106,12 +138,7 @@ fn apply(
     context: &Context<'_>,
     request: &ProduceRequest<'_>,
 ) -> Result<Vec<Write>, Reply> {
-    let count = request.topic_data.iter();
-    let count = count.map(|topic| topic.partition_data.len()).sum();
-    let mut writes = Vec::with_capacity(count);
-    for topic in &request.topic_data {
-        collect(cluster, context, topic, &mut writes);
-    }
+    let mut writes = collect(cluster, context, request);
     let stumbled = writes.iter().any(|write| write.stumbled);
     let stumbled = stumbled.then(|| Refusal::before_log(ErrorCode::UNKNOWN_SERVER_ERROR));
     if let Some(refusal) = batch::refused_as_a_whole(request).or(stumbled) {
@@ -141,50 +168,76 @@ fn apply(
             }
             write.refusal = Some(refusal);
         }
+        write.overrule();
     }
     Ok(writes)
 }
 
-fn collect(
+/// Every partition once, where the request names it first.
+fn collect(cluster: &Cluster, context: &Context<'_>, request: &ProduceRequest<'_>) -> Vec<Write> {
+    let count = request.topic_data.iter();
+    let count = count.map(|topic| topic.partition_data.len()).sum();
+    let mut writes: Vec<Write> = Vec::with_capacity(count);
+    let mut topics = BTreeMap::new();
+    let mut places = BTreeMap::new();
+    for (at, topic) in request.topic_data.iter().enumerate() {
+        let named = (topic.name, topic.topic_id);
+        let named_at = *topics.entry(named).or_insert(at);
+        let name: Option<Arc<str>> = match context.version {
+            13.. => cluster.topics.name_of(topic.topic_id).cloned(),
+            _ => Some(topic.name.into()),
+        };
+        for data in &topic.partition_data {
+            let write = look_at(cluster, context, name.as_ref(), data);
+            match places.entry((named_at, data.index)) {
+                Entry::Occupied(place) => {
+                    let place: usize = *place.get();
+                    writes[place].again(write);
+                }
+                Entry::Vacant(place) => {
+                    place.insert(writes.len());
+                    writes.push(Write { named_at, ..write });
+                }
+            }
+        }
+    }
+    writes
+}
+
+fn look_at(
     cluster: &Cluster,
     context: &Context<'_>,
-    topic: &TopicProduceData<'_>,
-    writes: &mut Vec<Write>,
-) {
-    let by_id = context.version >= 13;
-    let name: Option<Arc<str>> = if by_id {
-        cluster.topics.name_of(topic.topic_id).cloned()
-    } else {
-        Some(topic.name.into())
+    topic: Option<&Arc<str>>,
+    data: &PartitionProduceData,
+) -> Write {
+    let found = batch::of(context.version, data.records.as_ref());
+    let found = found.map(|found| (found.batch, found.contradiction));
+    let transactional = matches!(&found, Ok((batch, _)) if batch.is_transactional());
+    let checked = match topic {
+        None => Err(ErrorCode::UNKNOWN_TOPIC_ID),
+        Some(name) => check(cluster, context, name, data.index).and(found),
     };
-    for data in &topic.partition_data {
-        let found = batch::of(context.version, data.records.as_ref());
-        let found = found.map(|found| (found.batch, found.contradiction));
-        let transactional = matches!(&found, Ok((batch, _)) if batch.is_transactional());
-        let checked = match &name {
-            None => Err(ErrorCode::UNKNOWN_TOPIC_ID),
-            Some(name) => check(cluster, context, name, data.index).and(found),
-        };
-        let stumbled = checked.is_ok() && batch::stumbles(context.version, data.records.as_ref());
-        let (batch, contradiction, error) = match checked {
-            Ok((batch, contradiction)) => (Some(batch), contradiction, ErrorCode::NONE),
-            Err(error) => (None, None, error),
-        };
-        writes.push(Write {
-            topic: name.clone().unwrap_or_else(|| topic.name.into()),
-            index: data.index,
-            error,
-            batch,
-            contradiction,
-            stumbled,
-            transactional,
-            verified: false,
-            base_offset: -1,
-            append_time: -1,
-            log_start_offset: -1,
-            refusal: None,
-            required: None,
-        });
+    let stumbled = checked.is_ok() && batch::stumbles(context.version, data.records.as_ref());
+    let (batch, contradiction, error) = match checked {
+        Ok((batch, contradiction)) => (Some(batch), contradiction, ErrorCode::NONE),
+        Err(error) => (None, None, error),
+    };
+    Write {
+        named_at: 0,
+        topic: topic.cloned().unwrap_or_else(|| "".into()),
+        index: data.index,
+        error,
+        batch,
+        contradiction,
+        stumbled,
+        transactional,
+        verified: false,
+        base_offset: -1,
+        append_time: -1,
+        log_start_offset: -1,
+        overruled: None,
+        refusal: None,
+        required: None,
     }
 }
 

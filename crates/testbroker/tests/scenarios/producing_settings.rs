@@ -1,7 +1,9 @@
 //! What a topic's settings make of a batch, and what the answer says of the records at fault.
 
 use milena_testbroker::BrokerConfig;
-use milena_wire::messages::ProduceRequest;
+use milena_wire::messages::{
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData,
+};
 use milena_wire::record::{BatchBuilder, Compression, RecordFields, Stamp, TimestampType};
 use milena_wire::{ErrorCode, Payload};
 
@@ -266,4 +268,63 @@ fn an_unknown_partition_is_told_before_acks_that_do_not_exist() {
     request.topic_data[0].name = "nowhere";
     let unknown = (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1, -1);
     assert_eq!(told(&mut cluster, &request), unknown);
+}
+
+/// A Produce of these batches for partition 0 of `t`, each in an entry of its own: the answer's
+/// topics with the base offset or the error of each partition.
+fn produce_all(
+    cluster: &mut Cluster,
+    batches: Vec<Payload>,
+    one_topic: bool,
+) -> Vec<Vec<Result<i64, ErrorCode>>> {
+    let mut request = produce_request(None, 0, plain(&["-"]));
+    let entry = |records| PartitionProduceData {
+        index: 0,
+        records: Some(records),
+    };
+    if one_topic {
+        request.topic_data[0].partition_data = batches.into_iter().map(entry).collect();
+    } else {
+        let topics = batches.into_iter().map(|records| TopicProduceData {
+            name: "t",
+            partition_data: vec![entry(records)],
+            ..Default::default()
+        });
+        request.topic_data = topics.collect();
+    }
+    cluster.ask(1, 11, &request, |response| {
+        let topics = response.responses.iter();
+        let result = |partition: &PartitionProduceResponse<'_>| match partition.error_code {
+            ErrorCode::NONE => Ok(partition.base_offset),
+            error => Err(error),
+        };
+        topics
+            .map(|topic| topic.partition_responses.iter().map(result).collect())
+            .collect()
+    })
+}
+
+#[test]
+fn of_a_partition_named_twice_the_last_batch_is_written_and_one_answer_given() {
+    for one_topic in [true, false] {
+        let mut cluster = Cluster::single();
+        let batches = vec![plain(&["a"]), plain(&["b"])];
+        let answered = produce_all(&mut cluster, batches, one_topic);
+        assert_eq!(answered, [[Ok(0)]]);
+        assert_eq!(cluster.committed_values("t", 0), ["b"]);
+    }
+}
+
+#[test]
+fn of_a_partition_named_twice_the_bad_batch_is_answered_and_the_good_one_written() {
+    let bad = || {
+        let both = [plain(&["a"]).to_bytes(), plain(&["b"]).to_bytes()].concat();
+        Payload::new(vec![both.into()])
+    };
+    for batches in [[bad(), plain(&["c"])], [plain(&["c"]), bad()]] {
+        let mut cluster = Cluster::single();
+        let answered = produce_all(&mut cluster, batches.into(), true);
+        assert_eq!(answered, [[Err(ErrorCode::INVALID_RECORD)]]);
+        assert_eq!(cluster.committed_values("t", 0), ["c"]);
+    }
 }

@@ -18,26 +18,28 @@ pub(super) fn answer(
     request: &ProduceRequest<'_>,
     writes: &[Write],
 ) -> Reply {
-    let mut responses = Vec::with_capacity(request.topic_data.len());
+    let mut by_topic: BTreeMap<usize, Vec<_>> = BTreeMap::new();
     let mut leaders = BTreeMap::new();
-    let mut rest = writes;
-    for topic in &request.topic_data {
-        let (here, behind) = rest.split_at(topic.partition_data.len());
-        rest = behind;
-        let told = |write: &&Write| !context.leaves_out(&write.topic, write.index);
-        let partitions = here.iter().filter(told).map(|write| {
-            let response = partition_response(cluster, context, write);
-            if let Some(node) = cluster.node(response.current_leader.leader_id) {
-                leaders.insert(node.id, node);
-            }
-            response
-        });
-        responses.push(TopicProduceResponse {
+    for write in writes {
+        let partitions = by_topic.entry(write.named_at).or_default();
+        if context.leaves_out(&write.topic, write.index) {
+            continue;
+        }
+        let response = partition_response(cluster, context, write);
+        if let Some(node) = cluster.node(response.current_leader.leader_id) {
+            leaders.insert(node.id, node);
+        }
+        partitions.push(response);
+    }
+    // A topic named twice is one in the answer, and one without partitions is none.
+    let responses = by_topic.into_iter().filter_map(|(named_at, partitions)| {
+        let topic = request.topic_data.get(named_at)?;
+        Some(TopicProduceResponse {
             name: topic.name,
             topic_id: topic.topic_id,
-            partition_responses: partitions.collect(),
-        });
-    }
+            partition_responses: partitions,
+        })
+    });
     let endpoints = leaders.values().map(|node| ProduceNodeEndpoint {
         node_id: node.id,
         host: &node.host,
@@ -45,7 +47,7 @@ pub(super) fn answer(
         ..Default::default()
     });
     let response = ProduceResponse {
-        responses,
+        responses: responses.collect(),
         throttle_time_ms: context.throttle_time_ms,
         node_endpoints: endpoints.collect(),
     };
