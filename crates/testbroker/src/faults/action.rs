@@ -198,6 +198,15 @@ impl Action {
             )
     }
 
+    /// Whether it has happened only once a late copy of the request has arrived.
+    pub(super) fn sends_late(self) -> bool {
+        self.kind() == Kind::Copy
+            || matches!(
+                self,
+                Self::DropThenApply(_) | Self::DropThenApplyAfter(..) | Self::DropThenHold(_)
+            )
+    }
+
     /// Whether it can be seen only in an answer.
     fn needs_answer(self) -> bool {
         matches!(

@@ -39,7 +39,9 @@ pub(crate) struct Course {
     pub(crate) change: Option<Change>,
     /// Bytes a second.
     pub(crate) pace: Option<u64>,
-    pub(crate) copy: Option<Gate>,
+    pub(crate) copy: Option<(Gate, RuleId)>,
+    /// This is the late copy that a rule wants: it has happened once that is looked at.
+    pub(crate) late_for: Option<RuleId>,
     pub(crate) end: End,
 }
 
@@ -62,7 +64,7 @@ pub(crate) enum Before {
     BlackHole,
     StopNode(Stop),
     /// The connection is closed, the request goes on behind the gate.
-    Detach(Gate),
+    Detach(Gate, RuleId),
 }
 
 /// How a node stops, and when it starts again.
@@ -178,11 +180,15 @@ impl Course {
             }
             Action::Ignore => self.before = Some(Before::Stick),
             Action::BlackHole => self.before = Some(Before::BlackHole),
-            Action::DropThenApply(delay) => self.before = Some(Before::Detach(Gate::Time(delay))),
-            Action::DropThenApplyAfter(api, n) => {
-                self.before = Some(Before::Detach(Gate::Applied(api, n)));
+            Action::DropThenApply(delay) => {
+                self.before = Some(Before::Detach(Gate::Time(delay), decision.rule));
             }
-            Action::DropThenHold(hold) => self.before = Some(Before::Detach(Gate::Hold(hold))),
+            Action::DropThenApplyAfter(api, n) => {
+                self.before = Some(Before::Detach(Gate::Applied(api, n), decision.rule));
+            }
+            Action::DropThenHold(hold) => {
+                self.before = Some(Before::Detach(Gate::Hold(hold), decision.rule));
+            }
             Action::StopNode {
                 apply,
                 crash,
@@ -201,8 +207,10 @@ impl Course {
             Action::DelayAnswer(delay) => self.answer_gate = Some(Gate::Time(delay)),
             Action::HoldAnswer(hold) => self.answer_gate = Some(Gate::Hold(hold)),
             Action::HoldAnswerUntil(api, n) => self.answer_gate = Some(Gate::Applied(api, n)),
-            Action::Duplicate(delay) => self.copy = Some(Gate::Time(delay)),
-            Action::DuplicateAfter(api, n) => self.copy = Some(Gate::Applied(api, n)),
+            Action::Duplicate(delay) => self.copy = Some((Gate::Time(delay), decision.rule)),
+            Action::DuplicateAfter(api, n) => {
+                self.copy = Some((Gate::Applied(api, n), decision.rule));
+            }
             Action::SlowAnswer(bytes) => self.pace = Some(bytes.max(1)),
             Action::Throttle(throttle) => self.throttle = throttle,
             Action::CorruptAnswer(place) => self.change = Some(Change::Byte(place)),

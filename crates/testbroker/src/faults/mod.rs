@@ -58,6 +58,8 @@ struct Entry {
     action: Action,
     met: u64,
     fired: u64,
+    /// Of those, whose late copy has not arrived: they have not happened yet.
+    pending: u64,
     /// It acts no more, but its counts are still asked for.
     ended: bool,
 }
@@ -68,6 +70,8 @@ struct Entry {
 pub struct Unfired {
     /// The rules, what they were to do, and how many requests each of them met.
     pub rules: Vec<(RuleId, Rule, Action, u64)>,
+    /// Those of them that have acted, but whose late copy of the request never arrived.
+    pub under_way: Vec<RuleId>,
 }
 
 impl Unfired {
@@ -78,6 +82,9 @@ impl Unfired {
                 "\n  rule {}: {rule}: {action:?} ({met} requests matched)",
                 id.0
             );
+            if self.under_way.contains(id) {
+                text += ": its late copy never arrived";
+            }
         }
         text + "\nA rule that may stay idle is marked with Rule::optional()."
     }
@@ -102,6 +109,7 @@ impl Faults {
             action,
             met: 0,
             fired: 0,
+            pending: 0,
             ended: false,
         };
         self.rules.insert(id, entry);
@@ -130,7 +138,7 @@ impl Faults {
         self.rules.clear();
     }
 
-    /// How often a rule acted.
+    /// How often a rule acted, late copies that are still to arrive counted.
     pub fn fired(&self, id: RuleId) -> u64 {
         self.rules.get(&id).map_or(0, |entry| entry.fired)
     }
@@ -142,14 +150,14 @@ impl Faults {
 
     /// The rules that never acted, optional ones too.
     pub fn unfired(&self) -> Vec<(RuleId, Rule, Action)> {
-        let idle = self.rules.iter().filter(|(_, entry)| entry.fired == 0);
+        let idle = self.rules.iter().filter(|(_, entry)| !entry.has_happened());
         idle.map(|(id, entry)| (*id, entry.rule.clone(), entry.action))
             .collect()
     }
 
     /// Whether every rule that has to act has done so by now.
     pub fn check(&self) -> Result<(), Unfired> {
-        let idle = |entry: &Entry| entry.fired == 0 && entry.rule.is_required();
+        let idle = |entry: &Entry| !entry.has_happened() && entry.rule.is_required();
         let rules: Vec<_> = self
             .rules
             .iter()
@@ -159,13 +167,23 @@ impl Faults {
         if rules.is_empty() {
             return Ok(());
         }
-        Err(Unfired { rules })
+        let under_way = rules.iter().map(|(id, ..)| *id);
+        let under_way = under_way.filter(|id| self.rules[id].pending > 0).collect();
+        Err(Unfired { rules, under_way })
     }
 
     /// What the rule was to act on was not there: it acts on the next.
     pub(crate) fn missed(&mut self, id: RuleId) {
         if let Some(entry) = self.rules.get_mut(&id) {
             entry.fired = entry.fired.saturating_sub(1);
+            entry.pending = entry.pending.min(entry.fired);
+        }
+    }
+
+    /// The late copy that a rule wanted is there.
+    pub(crate) fn arrived(&mut self, id: RuleId) {
+        if let Some(entry) = self.rules.get_mut(&id) {
+            entry.pending = entry.pending.saturating_sub(1);
         }
     }
 
@@ -266,7 +284,14 @@ impl Entry {
         self.met += 1;
         let acts = self.rule.acts(self.met, self.fired, random);
         self.fired += u64::from(acts);
+        self.pending += u64::from(acts && self.action.sends_late());
         acts
+    }
+
+    /// Whether something of what it wants was there to be seen. A copy that is still under way
+    /// when the test ends has tested nothing.
+    fn has_happened(&self) -> bool {
+        self.fired > self.pending
     }
 
     fn decision(&self, rule: RuleId) -> Decision {
@@ -287,6 +312,7 @@ impl fmt::Display for Faults {
                 action,
                 met,
                 fired,
+                pending,
                 ended,
             } = entry;
             let state = match (*fired, *ended) {
@@ -294,11 +320,15 @@ impl fmt::Display for Faults {
                 (_, true) => " ended",
                 _ => "",
             };
-            writeln!(
+            write!(
                 f,
                 "rule {}: {rule}: {action:?}: met {met}, fired {fired}{state}",
                 id.0
             )?;
+            match *pending {
+                0 => writeln!(f)?,
+                pending => writeln!(f, ", {pending} late copies still to arrive")?,
+            }
         }
         Ok(())
     }

@@ -122,9 +122,12 @@ impl Broker {
         let Some(request) = self.in_flight.get_mut(&id) else {
             return;
         };
-        if let Some(gate) = request.course.copy.take() {
+        if let Some((gate, rule)) = request.course.copy.take() {
             let (node, name, bytes) = (request.node, request.name, request.frame.clone());
             let copy = self.admit(None, node, name, bytes);
+            if let Some(copy) = self.in_flight.get_mut(&copy) {
+                copy.course.late_for = Some(rule);
+            }
             self.close_gate(copy, gate);
         }
     }

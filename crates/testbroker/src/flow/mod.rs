@@ -215,7 +215,8 @@ impl Broker {
             let Some(Gate::Swap(rule)) = request.gate else {
                 return None;
             };
-            let other = request.connection != Some(conn) && request.node == subject.node;
+            // On whichever node: the rule waits for this one and must not hold it as well.
+            let other = request.connection != Some(conn);
             let meets = other && self.faults.meets(rule, subject, touched);
             meets.then_some((*id, rule))
         })

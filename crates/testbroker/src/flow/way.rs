@@ -103,7 +103,8 @@ impl Broker {
                 let node = request.node;
                 self.stop_for(node, stop);
             }
-            Some(Before::Detach(gate)) => {
+            Some(Before::Detach(gate, rule)) => {
+                request.course.late_for = Some(rule);
                 if let Some(conn) = request.connection.take() {
                     self.close(conn, "a fault wants it");
                 }
@@ -133,6 +134,9 @@ impl Broker {
             return;
         }
         let received = *request.received.get_or_insert(now);
+        if let Some(rule) = request.course.late_for.take() {
+            self.faults.arrived(rule);
+        }
         let frame = request.frame.clone();
         let forced = request.course.forced.take();
         let is_shown = Cell::new(request.course.is_shown);

@@ -155,15 +155,19 @@ fn a_late_request_finds_its_node_stopped() {
         ..Default::default()
     });
     let late = Action::DropThenApply(ms(100));
-    cluster
-        .broker
-        .faults()
-        .add(Rule::on(ApiKey::METADATA), late);
+    let rule = Rule::on(ApiKey::METADATA).optional();
+    let late = cluster.broker.faults().add(rule, late);
     let conn = cluster.connect(1);
     cluster.send(conn, 9, &MetadataRequest::default());
     cluster.broker.stop_node(1);
     cluster.advance(ms(100));
     assert_eq!(cluster.broker.history().applied(ApiKey::METADATA), 0);
+    let idle = cluster.broker.faults().unfired();
+    assert_eq!(
+        idle.first().map(|(id, ..)| *id),
+        Some(late),
+        "nobody took it"
+    );
 }
 
 #[test]

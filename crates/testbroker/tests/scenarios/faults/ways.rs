@@ -86,6 +86,48 @@ fn a_duplicate_can_come_a_number_of_requests_later() {
 }
 
 #[test]
+fn a_late_copy_that_never_arrives_has_not_happened() {
+    let hold = HoldId(9);
+    for action in [
+        Action::DropThenApply(ms(50)),
+        Action::DropThenApplyAfter(ApiKey::PRODUCE, 2),
+        Action::DropThenHold(hold),
+        Action::Duplicate(ms(50)),
+        Action::DuplicateAfter(ApiKey::PRODUCE, 2),
+    ] {
+        let (mut cluster, _) = faulty(action);
+        cluster.write(plain(&["b"])).unwrap();
+        let idle = cluster.broker.faults().check().unwrap_err();
+        assert_eq!(idle.under_way, [RuleId(1)], "{action:?}");
+        assert!(idle.to_string().contains("never arrived"), "{idle}");
+        assert_eq!(cluster.broker.faults().unfired().len(), 1);
+        let fired = cluster.broker.faults().fired(RuleId(1));
+        assert_eq!(fired, 1, "the retry was not met: {action:?}");
+
+        cluster.broker.release(hold);
+        cluster.advance(ms(50));
+        cluster.write(plain(&["c"])).unwrap();
+        assert!(cluster.broker.faults().check().is_ok(), "{action:?}");
+    }
+}
+
+#[test]
+fn requests_to_different_nodes_change_places_too() {
+    let mut cluster = Cluster::with_topic(BrokerConfig {
+        nodes: 2,
+        ..Default::default()
+    });
+    let metadata = Rule::on(ApiKey::METADATA);
+    let rule = add(&mut cluster, metadata, Action::SwapWithNext);
+    let (first, second) = (cluster.connect(1), cluster.connect(2));
+    cluster.send(first, 9, &MetadataRequest::default());
+    assert!(cluster.receive(first).is_none());
+    cluster.send(second, 9, &MetadataRequest::default());
+    assert!(cluster.receive(second).is_some() && cluster.receive(first).is_some());
+    assert_eq!(cluster.broker.faults().fired(rule), 1);
+}
+
+#[test]
 fn two_requests_of_different_connections_change_places() {
     let (mut cluster, first) = faulty(Action::SwapWithNext);
     let rule = cluster.broker.faults().unfired();
