@@ -66,6 +66,7 @@ pub(crate) use delete_records::PendingDeletion;
 pub(crate) use produce::PendingProduce;
 pub(crate) use touched::touched;
 pub(crate) use versions::{advertised, versions};
+pub(crate) use write_txn_markers::PendingMarkers;
 
 use crate::cluster::Cluster;
 use crate::history::RequestName;

@@ -24,6 +24,7 @@ use milena_wire::record::BatchView;
 use crate::cluster::{Cluster, is_internal, millis};
 use crate::request::{Context, Reply};
 pub(crate) use acks::PendingProduce;
+pub(super) use acks::reached;
 use refusal::Refusal;
 
 pub(crate) fn handle(

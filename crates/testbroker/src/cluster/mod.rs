@@ -28,7 +28,7 @@ pub(crate) use transactions::{JoinMode, millis, offsets_participant};
 
 use milena_wire::compress::{Compressor, Decompressor};
 
-use crate::api::{PendingDeletion, PendingProduce};
+use crate::api::{PendingDeletion, PendingMarkers, PendingProduce};
 use crate::config::BrokerConfig;
 use crate::config::store::Configs;
 use crate::features::{Features, GROUP_VERSION, TRANSACTION_VERSION};
@@ -58,6 +58,8 @@ pub(crate) struct Cluster {
     cleaner_armed: bool,
     /// Produce requests whose answer waits for replicas, by request.
     pub(crate) pending_produce: BTreeMap<u64, PendingProduce>,
+    /// WriteTxnMarkers requests whose answers wait for replicas in sync.
+    pub(crate) pending_markers: BTreeMap<u64, PendingMarkers>,
     /// The same of DeleteRecords.
     pub(crate) pending_deletions: BTreeMap<u64, PendingDeletion>,
     /// Requests that wait for something that has just happened.
@@ -131,6 +133,7 @@ impl Cluster {
             housekeeping_armed: false,
             cleaner_armed: false,
             pending_produce: BTreeMap::new(),
+            pending_markers: BTreeMap::new(),
             pending_deletions: BTreeMap::new(),
             woken: BTreeSet::new(),
             features: Features::new(config.emulate, config.transaction_version),
@@ -212,6 +215,8 @@ impl Cluster {
         node.up = up;
         // What it was asked went with its connections.
         self.pending_produce
+            .retain(|_, pending| up || pending.node != id);
+        self.pending_markers
             .retain(|_, pending| up || pending.node != id);
         self.pending_deletions
             .retain(|_, pending| up || pending.node != id);

@@ -2,11 +2,12 @@
 //! WriteTxnMarkers, on transactions in good order and on those that hang.
 
 use milena_testbroker::{BrokerConfig, CoordinatorKind, TransactionState};
-use milena_wire::ErrorCode;
 use milena_wire::messages::{
     DescribeProducersRequest, DescribeProducersTopicRequest, DescribeTransactionsRequest,
     ListTransactionsRequest, WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
 };
+use milena_wire::{ApiVersion, ErrorCode, decode_response};
 
 use crate::harness::{Cluster, Id, idempotent, ms, transactional};
 use crate::requests::{END_TV1, END_TV2, PRODUCE_TV1, PRODUCE_TV2};
@@ -519,4 +520,54 @@ fn markers_can_be_held_back_one_id_at_a_time() {
         (view.state, view.pending),
         (TransactionState::CompleteCommit, None)
     );
+}
+
+#[test]
+fn markers_are_answered_when_all_replicas_in_sync_have_them() {
+    let mut cluster = Cluster::replicated(&[]);
+    let request = WriteTxnMarkersRequest {
+        markers: vec![WritableTxnMarker {
+            producer_id: 5,
+            topics: vec![WritableTxnMarkerTopic {
+                name: "t",
+                partition_indexes: vec![0].into(),
+            }],
+            ..Default::default()
+        }],
+    };
+    let answered = |cluster: &mut Cluster, conn| {
+        let frame = cluster.receive(conn)?;
+        let response =
+            decode_response::<WriteTxnMarkersResponse<'_>>(&frame, ApiVersion(1)).unwrap();
+        Some(response.markers[0].topics[0].partitions[0].error_code)
+    };
+    cluster.broker.pause_replica("t", 0, 2);
+    let conn = cluster.connect(1);
+    cluster.send(conn, 1, &request);
+    assert_eq!((cluster.high_watermark(), cluster.log_end()), (0, 1));
+    assert_eq!(answered(&mut cluster, conn), None);
+    cluster.broker.resume_replica("t", 0, 2);
+    assert_eq!(answered(&mut cluster, conn), Some(NONE));
+    // Who loses the leadership meanwhile cannot say.
+    cluster.broker.pause_replica("t", 0, 2);
+    cluster.send(conn, 1, &request);
+    cluster.broker.move_leader("t", 0, 3);
+    let moved = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+    assert_eq!(answered(&mut cluster, conn), Some(moved));
+}
+
+#[test]
+fn markers_that_replicas_in_sync_do_not_take_time_out_behind_thirty_seconds() {
+    let mut cluster = Cluster::with_topic(BrokerConfig {
+        nodes: 2,
+        replica_lag_max: ms(120_000),
+        ..Default::default()
+    });
+    cluster.broker.set_replicas("t", 0, &[1, 2]);
+    cluster.broker.pause_replica("t", 0, 2);
+    let started = cluster.now;
+    let marker = Marker::abort(Id { id: 5, epoch: 0 });
+    let late = ErrorCode::REQUEST_TIMED_OUT;
+    assert_eq!(cluster.write_marker(1, 0, marker, 1), late);
+    assert_eq!(cluster.now - started, ms(30_000));
 }

@@ -27,7 +27,13 @@ pub(super) fn await_replicas(
         let Some((offset, epoch)) = write.required else {
             continue;
         };
-        match reached(cluster, context.node, write, offset, epoch) {
+        match reached(
+            cluster,
+            context.node,
+            &write.topic,
+            write.index,
+            (offset, epoch),
+        ) {
             Some(result) => write.error = result.err().unwrap_or_default(),
             None if late => write.error = ErrorCode::REQUEST_TIMED_OUT,
             None => {
@@ -40,18 +46,19 @@ pub(super) fn await_replicas(
     waiting
 }
 
-/// `Partition.checkEnoughReplicasReachOffset`; `None`: not yet.
-fn reached(
+/// Whether the replicas in sync have everything below an offset that was written in a leader epoch
+/// (`Partition.checkEnoughReplicasReachOffset`); `None`: not yet.
+pub(crate) fn reached(
     cluster: &Cluster,
     node: i32,
-    write: &Write,
-    offset: i64,
-    epoch: i32,
+    topic: &str,
+    index: i32,
+    (offset, epoch): (i64, i32),
 ) -> Option<Result<(), ErrorCode>> {
-    let Some(topic) = cluster.topics.get(&write.topic) else {
+    let Some(topic) = cluster.topics.get(topic) else {
         return Some(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
     };
-    let index = usize::try_from(write.index).ok();
+    let index = usize::try_from(index).ok();
     let Some(partition) = index.and_then(|index| topic.partitions.get(index)) else {
         return Some(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
     };
