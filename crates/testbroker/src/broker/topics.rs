@@ -43,7 +43,7 @@ impl Broker {
     }
 
     /// Makes `node` the leader (-1: nobody) and raises the leader epoch; false without such a
-    /// partition.
+    /// partition or node.
     pub fn move_leader(&mut self, topic: &str, partition: i32, node: i32) -> bool {
         let moved = self.cluster.set_leader(topic, partition, node);
         self.cluster.write_due_markers();

@@ -110,7 +110,11 @@ impl Partition {
                     end,
                     since: None,
                 };
-                self.followers.behind.entry(*node).or_insert(now_behind);
+                let behind = self.followers.behind.entry(*node).or_insert(now_behind);
+                // What it lacked may have been truncated: its time begins with the next record.
+                if behind.end >= end {
+                    behind.since = None;
+                }
             }
         }
         let Followers {
@@ -254,9 +258,13 @@ impl Cluster {
 
     /// Makes `leader` (-1: nobody) the leader and raises the leader epoch, even if it was it before.
     /// A leader that does not have everything takes the rest from all replicas.
+    /// False without such a partition or node.
     pub(crate) fn set_leader(&mut self, topic: &str, index: i32, leader: i32) -> bool {
+        if leader != -1 && self.node(leader).is_none() {
+            return false;
+        }
         let made = self.change(topic, index, |partition, _| match leader {
-            ..=-1 => partition.lose_leader(),
+            -1 => partition.lose_leader(),
             leader => partition.lead(leader),
         });
         made.is_some()

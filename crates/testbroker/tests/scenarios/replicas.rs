@@ -343,3 +343,40 @@ fn a_commit_counts_for_readers_only_when_replicas_have_its_marker() {
     assert_eq!((log.high_watermark(), log.last_stable_offset()), (2, 2));
     assert_eq!(cluster.fetch(1, committed).values[0], "a");
 }
+
+#[test]
+fn a_follower_whose_lack_was_truncated_has_its_whole_time_again() {
+    let mut cluster = Cluster::replicated(&[]);
+    cluster.broker.pause_replica("t", 0, 2);
+    cluster.broker.pause_replica("t", 0, 3);
+    cluster.acks_one(1, plain(&["a"])).unwrap();
+    cluster.advance(ms(LAG_MAX));
+    assert_eq!(cluster.broker.isr("t", 0), [1]);
+    // What neither of them has goes with the leader.
+    cluster.broker.move_leader("t", 0, 2);
+    cluster.broker.move_leader("t", 0, 1);
+    assert_eq!(cluster.log_end(), 0);
+    cluster.broker.pause_replica("t", 0, 2);
+    assert!(cluster.broker.expand_isr("t", 0, 3), "it lacks nothing");
+    let conn = cluster.send_acks_all(1, 60_000, plain(&["b"]));
+    cluster.advance(ms(LAG_MAX - 1));
+    assert_eq!(cluster.acked(conn), None);
+    assert!(cluster.broker.isr("t", 0).contains(&3));
+    cluster.advance(ms(1));
+    assert_eq!(cluster.broker.isr("t", 0), [1]);
+    assert_eq!(cluster.acked(conn), Some((ErrorCode::NONE, 0)));
+}
+
+#[test]
+fn nobody_leads_that_is_no_node() {
+    let mut cluster = Cluster::replicated(&[]);
+    let before = cluster.broker.to_string();
+    for unknown in [99, 0, -2] {
+        assert!(!cluster.broker.move_leader("t", 0, unknown));
+    }
+    assert_eq!(cluster.broker.to_string(), before, "nothing has changed");
+    assert_eq!(
+        cluster.acks_all(1, plain(&["a"])),
+        Some((ErrorCode::NONE, 0))
+    );
+}
