@@ -54,6 +54,12 @@ impl Timers {
         self.queue.remove(&key);
     }
 
+    /// A node that a fault stopped does not start by itself any more.
+    pub(crate) fn cancel_start(&mut self, node: i32) {
+        self.queue
+            .retain(|_, timer| *timer != Timer::StartNode(node));
+    }
+
     /// Whether the markers of this transactional id still have their delay before them.
     pub(crate) fn has_markers(&self, id: &str) -> bool {
         let is_it = |timer: &Timer| matches!(timer, Timer::Markers(waiting) if **waiting == *id);

@@ -21,6 +21,8 @@ impl Broker {
     }
 
     fn drop_node(&mut self, node: i32) {
+        // Who stops it now wants it down, whatever a fault planned before.
+        self.cluster.timers.cancel_start(node);
         self.forget_requests_of(node);
         self.cluster.fetch_sessions.forget_node(node);
         let stopped: Vec<_> = self

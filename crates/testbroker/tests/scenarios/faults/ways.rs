@@ -327,6 +327,20 @@ fn a_node_stops_at_a_request_and_comes_back() {
 }
 
 #[test]
+fn a_node_that_the_test_stops_again_is_not_started_by_an_older_fault() {
+    let (mut cluster, _) = faulty(Action::StopNode {
+        apply: false,
+        crash: None,
+        restart: Some(ms(500)),
+    });
+    cluster.broker.start_node(1);
+    cluster.advance(ms(100));
+    cluster.broker.stop_node(1);
+    cluster.advance(ms(1_000));
+    assert!(!cluster.broker.nodes()[0].up, "until the test wants it");
+}
+
+#[test]
 fn a_slow_answer_does_not_leave_on_a_connection_that_is_half_closed() {
     let mut cluster = Cluster::single();
     let conn = cluster.connect(1);
