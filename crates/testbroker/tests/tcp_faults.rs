@@ -120,6 +120,64 @@ fn message_of(end: impl FnOnce()) -> String {
 }
 
 #[test]
+fn a_client_that_reads_nothing_is_disconnected_all_the_same() {
+    let cluster = cluster();
+    let mut stream = connect(&cluster);
+    stream.set_nonblocking(true).unwrap();
+    let request = ApiVersionsRequest::default();
+    let frame = encode_request(&request, ApiVersion(0), CorrelationId(1), None).unwrap();
+    let frames = frame.to_bytes().repeat(1_000);
+    // Until neither its requests nor the answers have room, and nothing moves for a while.
+    let (mut idle, mut at) = (0, 0);
+    while idle < 20 {
+        match stream.write(&frames[at..]) {
+            Ok(written) => {
+                idle = 0;
+                at = (at + written) % frames.len();
+            }
+            Err(_) => {
+                idle += 1;
+                assert!(
+                    cluster
+                        .wait_for(Duration::from_millis(20), |_| None::<()>)
+                        .is_none()
+                );
+            }
+        }
+    }
+    let open = cluster.with(|broker| broker.connections());
+    assert_eq!(open, 1, "it waits");
+    cluster.with(|broker| broker.disconnect_clients(1));
+    let gone = (0..500).any(|_| {
+        let waited = cluster.wait_for(Duration::from_millis(20), |_| None::<()>);
+        assert!(waited.is_none());
+        let written = stream.write(&frames[at..]);
+        written.is_err_and(|error| error.kind() != ErrorKind::WouldBlock)
+    });
+    assert!(gone, "the connection is still there");
+}
+
+#[test]
+fn a_look_within_a_look_is_refused_in_a_sentence() {
+    let cluster = cluster();
+    for within_a_wait in [false, true] {
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            cluster.with(|_| match within_a_wait {
+                false => cluster.with(|_| ()),
+                true => drop(cluster.wait_for(Duration::ZERO, |_| Some(()))),
+            });
+        }));
+        let panic = panic.unwrap_err();
+        let message = panic.downcast_ref::<&str>().expect("a sentence");
+        assert!(message.contains("within another"), "{message}");
+    }
+    let nodes = cluster.with(|broker| broker.nodes().len());
+    assert_eq!(nodes, 1, "the cluster is whole");
+    let other = TestBroker::builder().start().unwrap();
+    cluster.with(|_| other.with(|_| ()));
+}
+
+#[test]
 fn a_cluster_whose_fault_did_not_happen_fails_its_test() {
     let cluster = cluster();
     add(&cluster, Action::ApplyThenDrop);

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, sleep_until};
 
-use super::shared::{Shared, ToClient, now};
+use super::shared::{Accepted, Shared, ToClient, now};
 use crate::connection::ConnectionId;
 
 /// Bytes read at once: few while little comes, so that ten thousand idle connections cost little.
@@ -27,6 +27,9 @@ const BACKLOG_BYTES: usize = 1024 * 1024;
 /// Connections that wait to be accepted: beyond it a client tries again after a second, so clients that
 /// come by the thousand should fit. The system may have a lower limit.
 const ACCEPT_BACKLOG: u32 = 4_096;
+/// How long a client may take to read what was sent before the broker closed its connection. One that
+/// reads nothing would keep the connection, which the broker counts no more, for ever.
+const LINGER: Duration = Duration::from_secs(1);
 /// How often a connection that is not read, or a port that could not be bound again, is looked at.
 const RECHECK: Duration = Duration::from_millis(5);
 
@@ -150,12 +153,24 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, node: i32) {
 
 async fn serve(shared: Arc<Shared>, stream: TcpStream, node: i32) {
     // A client that the broker does not want finds its connection closed.
-    let Some((conn, answers)) = shared.input(|state| state.connect(node)) else {
+    let Some(accepted) = shared.input(|state| state.connect(node)) else {
         return;
     };
     let _ = stream.set_nodelay(true);
+    let Accepted {
+        conn,
+        answers,
+        closed,
+    } = accepted;
+    let lingered = async {
+        let _ = closed.await;
+        sleep(LINGER).await;
+    };
     // However it ends, the broker hears of it.
-    let _ = shake_hands_and_converse(&shared, stream, conn, answers).await;
+    tokio::select! {
+        _ = shake_hands_and_converse(&shared, stream, conn, answers) => {}
+        () = lingered => {}
+    }
     shared.input(|state| state.disconnected(conn));
     shared.changed.notify_one();
 }

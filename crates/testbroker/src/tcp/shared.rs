@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::broker::Broker;
 use crate::connection::{ConnectionId, Output};
@@ -20,6 +21,8 @@ pub(super) struct Shared {
     happened: Condvar,
     /// The broker was changed from outside: timers and listeners are looked at again.
     pub(super) changed: Notify,
+    /// Whose look at the broker goes on: one from within it would wait for itself.
+    looking: Mutex<Option<ThreadId>>,
 }
 
 pub(super) struct State {
@@ -32,11 +35,21 @@ struct Writer {
     sender: mpsc::UnboundedSender<ToClient>,
     /// Bytes sent that way and not written yet.
     unwritten: usize,
+    /// Goes when the broker closes the connection, which a task that cannot write has to notice.
+    _open: oneshot::Sender<()>,
 }
 
 /// Bytes a connection's task may have before it; then its next request waits. As many answers as make
 /// this up are made in one go, in which nobody else is served.
 const UNWRITTEN_MAX: usize = 64 * 1024;
+
+/// What a connection's task needs.
+pub(super) struct Accepted {
+    pub(super) conn: ConnectionId,
+    pub(super) answers: mpsc::UnboundedReceiver<ToClient>,
+    /// Ends once the broker has closed the connection.
+    pub(super) closed: oneshot::Receiver<()>,
+}
 
 /// What a connection's task has to write.
 pub(super) enum ToClient {
@@ -57,13 +70,15 @@ impl Shared {
             }),
             happened: Condvar::new(),
             changed: Notify::new(),
+            looking: Mutex::new(None),
         }
     }
 
     pub(super) fn with<R>(&self, look: impl FnOnce(&mut Broker) -> R) -> R {
+        self.refuse_nesting();
         let mut state = self.lock();
         state.broker.handle_timeout(now());
-        let result = look(&mut state.broker);
+        let result = self.look(|| look(&mut state.broker));
         state.flush();
         drop(state);
         self.happened.notify_all();
@@ -76,11 +91,12 @@ impl Shared {
         timeout: Duration,
         mut look: impl FnMut(&mut Broker) -> Option<R>,
     ) -> Option<R> {
+        self.refuse_nesting();
         let deadline = now() + timeout;
         let mut state = self.lock();
         loop {
             let before = state.broker.poll_timeout();
-            let found = look(&mut state.broker);
+            let found = self.look(|| look(&mut state.broker));
             // It may have changed something: let a barrier fall, stopped a node.
             state.flush();
             if found.is_some() || before != state.broker.poll_timeout() {
@@ -120,10 +136,47 @@ impl Shared {
         result
     }
 
+    /// Runs what a test wants of the broker, which this thread has locked.
+    fn look<R>(&self, look: impl FnOnce() -> R) -> R {
+        let _looking = Looking::begin(&self.looking);
+        look()
+    }
+
+    /// A thread that waited for its own lock would do so for ever, and say nothing.
+    fn refuse_nesting(&self) {
+        let holder = *self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(
+            holder != Some(thread::current().id()),
+            "TestBroker::with or wait_for was called within another of the same cluster on this \
+             thread: use the Broker that the outer one gives"
+        );
+    }
+
     /// A test that fails inside `with` poisons the lock; the cluster is whole all the same, for
     /// what the test wants to print of it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// As long as it lives, a thread looks at the broker; also if that panics, it ends.
+struct Looking<'a>(&'a Mutex<Option<ThreadId>>);
+
+impl<'a> Looking<'a> {
+    fn begin(looking: &'a Mutex<Option<ThreadId>>) -> Self {
+        let this = Self(looking);
+        this.set(Some(thread::current().id()));
+        this
+    }
+
+    fn set(&self, holder: Option<ThreadId>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = holder;
+    }
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.set(None);
     }
 }
 
@@ -149,21 +202,24 @@ impl State {
     }
 
     /// A client has connected; `None` if it is refused.
-    pub(super) fn connect(
-        &mut self,
-        node: i32,
-    ) -> Option<(ConnectionId, mpsc::UnboundedReceiver<ToClient>)> {
+    pub(super) fn connect(&mut self, node: i32) -> Option<Accepted> {
         let conn = self.broker.connect(now(), node)?;
         // Bounded by UNWRITTEN_MAX and one answer: behind that no request is looked at.
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let (sender, answers) = mpsc::unbounded_channel();
+        let (open, closed) = oneshot::channel();
         self.writers.insert(
             conn,
             Writer {
                 sender,
                 unwritten: 0,
+                _open: open,
             },
         );
-        Some((conn, receiver))
+        Some(Accepted {
+            conn,
+            answers,
+            closed,
+        })
     }
 
     fn send(&mut self, conn: ConnectionId, bytes: Bytes) {
