@@ -81,6 +81,14 @@ pub enum ConfigError {
     /// No broker knows a property of this name.
     #[error("{0} is no setting of a Kafka broker")]
     UnknownProperty(String),
+    /// The nodes of a `TestBroker` listen at one port after the other.
+    #[error("{nodes} nodes from port {port} on need a port above 65535")]
+    Ports {
+        /// That of the first node.
+        port: u16,
+        /// How many there are.
+        nodes: i32,
+    },
     /// A property cannot have this value.
     #[error("{0}")]
     Property(String),
@@ -229,6 +237,7 @@ impl BrokerConfig {
         if self.nodes < 1 {
             return Err(ConfigError::Nodes(self.nodes));
         }
+        self.check_fields()?;
         let max = transaction_version_max(self.emulate);
         match self.transaction_version {
             Some(level) if !(0..=max).contains(&level) => Err(ConfigError::TransactionVersion {

@@ -345,3 +345,14 @@ async fn a_cluster_that_cannot_start_says_so_within_a_runtime_too() {
         ErrorKind::InvalidInput
     );
 }
+
+#[test]
+fn ports_above_the_last_one_are_refused_by_name() {
+    let refused = TestBroker::builder().port(65_534).nodes(3).start();
+    let error = refused.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("above 65535"), "{error}");
+    let refused = TestBroker::builder().default_partitions(-1).start();
+    let error = refused.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}

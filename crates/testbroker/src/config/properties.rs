@@ -39,24 +39,45 @@ impl BrokerConfig {
             check.map_err(ConfigError::Property).map(|()| number)
         };
         if let Some((field, unit)) = self.time_mut(name) {
-            *field = Duration::from_millis(at_least(0)?.unsigned_abs() * unit);
+            *field = Duration::from_millis(at_least(least(name))?.unsigned_abs() * unit);
             return Ok(());
         }
         if let Some((field, _)) = self.size_mut(name) {
-            *field = usize::try_from(at_least(0)?).unwrap_or(usize::MAX);
+            *field = usize::try_from(at_least(least(name))?).unwrap_or(usize::MAX);
             return Ok(());
         }
         match name {
             "num.partitions" => {
-                self.default_partitions = i32::try_from(at_least(1)?).unwrap_or(i32::MAX);
+                self.default_partitions = i32::try_from(at_least(least(name))?).unwrap_or(i32::MAX);
             }
             "default.replication.factor" => {
-                let factor = i16::try_from(at_least(1)?).unwrap_or(i16::MAX);
+                let factor = i16::try_from(at_least(least(name))?).unwrap_or(i16::MAX);
                 self.default_replication_factor = Some(factor);
             }
             "auto.create.topics.enable" => self.auto_create_topics = text == "true",
+            // Kafka takes any number; never unless it is above zero.
+            "connections.max.reauth.ms" => {
+                let session = u64::try_from(number).ok().filter(|ms| *ms > 0);
+                self.sasl_session = session.map(Duration::from_millis);
+            }
             "log.retention.bytes" => self.retention_bytes = u64::try_from(number).ok(),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether Kafka would take the fields that a test may have set without [`Self::set`].
+    pub(super) fn check_fields(&self) -> Result<(), ConfigError> {
+        let at_least = |name: &str, value: String| {
+            let check = value::check(name, Kind::Long, Check::AtLeast(least(name)), &value);
+            check.map_err(ConfigError::Property)
+        };
+        for name in ["num.partitions", "default.replication.factor"] {
+            at_least(name, self.field(name).unwrap_or_default())?;
+        }
+        // Less than a millisecond is more than nothing.
+        if self.transaction_timeout_max.is_zero() {
+            at_least("transaction.max.timeout.ms", "0".to_owned())?;
         }
         Ok(())
     }
@@ -86,6 +107,27 @@ impl BrokerConfig {
     pub(crate) fn replication_factor(&self) -> i16 {
         let few = i16::try_from(self.nodes.clamp(1, 3)).unwrap_or(3);
         self.default_replication_factor.unwrap_or(few)
+    }
+}
+
+/// The least that Kafka's `ConfigDef`s take of a property that has a field of its own. Those of
+/// intervals where zero means never here, or at once, are 1 in Kafka and stay 0.
+fn least(name: &str) -> i64 {
+    match name {
+        "add.partitions.to.txn.retry.backoff.ms"
+        | "default.replication.factor"
+        | "group.consumer.heartbeat.interval.ms"
+        | "group.consumer.max.size"
+        | "group.consumer.session.timeout.ms"
+        | "group.max.size"
+        | "num.partitions"
+        | "offsets.retention.minutes"
+        | "producer.id.expiration.ms"
+        | "socket.request.max.bytes"
+        | "transaction.max.timeout.ms"
+        | "transactional.id.expiration.ms" => 1,
+        "fetch.max.bytes" => 1_024,
+        _ => 0,
     }
 }
 
@@ -171,5 +213,44 @@ mod tests {
             assert!(matches!(refused, Err(ConfigError::Property(_))));
         }
         assert_eq!(config.default_partitions, 1);
+    }
+
+    #[test]
+    fn what_is_less_than_kafka_takes_is_refused() {
+        let mut config = BrokerConfig::default();
+        for (name, value) in [
+            ("num.partitions", "-1"),
+            ("transaction.max.timeout.ms", "0"),
+            ("transactional.id.expiration.ms", "0"),
+            ("fetch.max.bytes", "1023"),
+            ("group.max.size", "0"),
+            ("max.connections", "-1"),
+        ] {
+            let refused = config.set(name, value);
+            assert!(
+                matches!(refused, Err(ConfigError::Property(_))),
+                "{name}={value}"
+            );
+        }
+        // There is no rule about this one: all that is not above zero is never.
+        assert_eq!(config.set("connections.max.reauth.ms", "-5"), Ok(()));
+        assert_eq!(config.sasl_session, None);
+        config
+            .set("transaction.max.timeout.ms", "1")
+            .expect("least");
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn fields_that_kafka_would_not_take_are_refused() {
+        for change in [
+            |config: &mut BrokerConfig| config.default_partitions = -1,
+            |config: &mut BrokerConfig| config.default_replication_factor = Some(0),
+            |config: &mut BrokerConfig| config.transaction_timeout_max = Duration::ZERO,
+        ] {
+            let mut config = BrokerConfig::default();
+            change(&mut config);
+            assert!(matches!(config.check(), Err(ConfigError::Property(_))));
+        }
     }
 }

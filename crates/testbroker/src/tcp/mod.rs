@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::broker::Broker;
-use crate::config::{BrokerConfig, Emulate};
+use crate::config::{BrokerConfig, ConfigError, Emulate};
 use crate::sasl::SaslMechanism;
 use shared::Shared;
 
@@ -262,6 +262,7 @@ impl TestBrokerBuilder {
         let mut set = properties.iter();
         let set = set.try_for_each(|(name, value)| self.config.set(name, value));
         let checked = set.and_then(|()| self.config.check());
+        let checked = checked.and_then(|()| self.check_ports());
         checked.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         #[cfg(feature = "tls")]
         let acceptor = self.tls.as_ref().map(tls::TlsFiles::acceptor).transpose()?;
@@ -319,6 +320,16 @@ impl TestBrokerBuilder {
             }
         }
         Ok((listeners, addresses, broker))
+    }
+
+    fn check_ports(&self) -> Result<(), ConfigError> {
+        let nodes = self.config.nodes;
+        match self.port {
+            Some(port) if port != 0 && i64::from(port) + i64::from(nodes) - 1 > 65_535 => {
+                Err(ConfigError::Ports { port, nodes })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn bind(&self, runtime: &Runtime) -> io::Result<Vec<TcpListener>> {
