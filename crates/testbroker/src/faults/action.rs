@@ -215,6 +215,16 @@ impl Action {
         )
     }
 
+    /// Whether it has happened by the time the answer could leave, though its client did not wait.
+    pub(crate) fn is_over_before_the_answer(self) -> bool {
+        self.kind() == Kind::AnswerGate
+    }
+
+    /// Whether it happens only once all of the answer has left.
+    pub(crate) fn is_behind_the_answer(self) -> bool {
+        self == Self::HalfClose || self.kind() == Kind::Throttle
+    }
+
     /// Whether it is lost on a request that gets no answer, as with acks=0.
     pub(super) fn is_about_the_answer(self) -> bool {
         self == Self::HalfClose || self.needs_answer() && self.kind() != Kind::Copy

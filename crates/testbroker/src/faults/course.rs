@@ -28,7 +28,7 @@ pub(crate) struct Course {
     /// Whether it stands for all that was asked: nothing is applied.
     pub(crate) is_refused: bool,
     /// The rules that want something of the answer.
-    pub(crate) of_the_answer: Vec<RuleId>,
+    pub(crate) of_the_answer: Vec<(RuleId, Action)>,
     pub(crate) throttle: Duration,
     pub(crate) request_gate: Option<Gate>,
     pub(crate) answer_gate: Option<Gate>,
@@ -164,7 +164,7 @@ impl Course {
             })
         };
         if decision.action.is_about_the_answer() {
-            self.of_the_answer.push(decision.rule);
+            self.of_the_answer.push((decision.rule, decision.action));
         }
         match decision.action {
             Action::Error(error) => self.forced = forced(error, false, false, None),

@@ -8,7 +8,7 @@ use milena_wire::Frame;
 use super::way::with_bit_flipped;
 use crate::broker::Broker;
 use crate::connection::{ConnectionId, Output};
-use crate::faults::{Change, End};
+use crate::faults::{Action, Change, End};
 use crate::history::{Entry, Outcome};
 use crate::request::Stage;
 use crate::timers::Timer;
@@ -43,7 +43,12 @@ impl Broker {
             End::Ignore => return self.stick(id),
             End::Send | End::Last | End::Cut(_) | End::HalfClose => {}
         }
-        let pace = request.course.pace.filter(|_| self.is_open(conn));
+        let pace = request.course.pace;
+        if !self.is_open(conn) {
+            self.miss_the_answer(id, |action| !action.is_over_before_the_answer());
+            self.note(id, Outcome::AnswerLost);
+            return self.left(id);
+        }
         let mut parts = match change {
             Some(change) => self.changed(change, frame),
             None => frame.into_parts(),
@@ -53,7 +58,9 @@ impl Broker {
             parts = vec![whole.slice(..bytes.min(whole.len()))];
         }
         if let (Some(pace), Some(_)) = (pace, conn) {
-            return self.trickle(id, Trickle::new(join(&parts), pace));
+            let whole = join(&parts);
+            let kept = self.history.keep_parts(&parts, whole.len());
+            return self.trickle(id, Trickle::new(whole, kept, pace));
         }
         self.emit(id, conn, parts);
         self.left(id);
@@ -65,24 +72,23 @@ impl Broker {
             return;
         };
         let Some(conn) = request.connection else {
+            // It did not wait for the end, but the copy does not know that.
+            self.miss_the_answer(id, Action::is_behind_the_answer);
+            self.note(id, Outcome::AnswerLost);
+            self.send_copy(id);
             return self.finish(id);
         };
         let part = slow.next();
         let done = slow.rest.is_empty();
         let pause = slow.pause();
-        request.stage = Stage::Leaving(slow);
-        self.put_out(conn, [part]);
         if done {
-            let bytes = self
-                .in_flight
-                .get(&id)
-                .map_or(0, |request| match &request.stage {
-                    Stage::Leaving(slow) => slow.length,
-                    _ => 0,
-                });
-            self.note(id, Outcome::Answered(bytes));
+            let (length, kept) = (slow.length, slow.kept);
+            self.put_out(conn, [part]);
+            self.note_answer(id, Outcome::Answered(length), kept);
             return self.left(id);
         }
+        request.stage = Stage::Leaving(slow);
+        self.put_out(conn, [part]);
         self.set_timer(id, pause);
     }
 
@@ -107,7 +113,9 @@ impl Broker {
                 return self.close(conn, "it was refused");
             }
             (End::HalfClose, Some(conn)) => {
-                if let Some(connection) = self.connections.get_mut(&conn) {
+                if let Some(connection) = self.connections.get_mut(&conn)
+                    && !connection.half_closed
+                {
                     connection.half_closed = true;
                     self.outputs.push_back(Output::HalfClose { conn });
                 }
@@ -209,13 +217,16 @@ impl Broker {
 pub(crate) struct Trickle {
     rest: Bytes,
     length: usize,
+    /// For the history.
+    kept: Option<Bytes>,
     /// Bytes a second.
     pace: u64,
 }
 
 impl Trickle {
-    fn new(bytes: Bytes, pace: u64) -> Self {
+    fn new(bytes: Bytes, kept: Option<Bytes>, pace: u64) -> Self {
         Self {
+            kept,
             length: bytes.len(),
             rest: bytes,
             pace,

@@ -4,6 +4,7 @@ use milena_wire::ApiKey;
 
 use crate::broker::Broker;
 use crate::connection::{ConnectionId, Output};
+use crate::faults::Action;
 use crate::history::{Entry, Outcome};
 use crate::request::{InFlight, Stage};
 
@@ -54,12 +55,17 @@ impl Broker {
         };
         self.ready.remove(&conn);
         self.cluster.end_sasl(conn);
+        // It left before as many bytes as the rule lets in.
+        if let Some(Some((rule, _))) = connection.cut {
+            self.faults.missed(rule);
+        }
         if let Some(id) = connection.busy {
             let fetch = self
                 .in_flight
                 .get(&id)
                 .is_some_and(|it| it.name.api == ApiKey::FETCH);
             if fetch {
+                self.leave_unanswered(id);
                 self.forget(id);
             } else if let Some(request) = self.in_flight.get_mut(&id) {
                 request.connection = None;
@@ -73,6 +79,18 @@ impl Broker {
             self.history.push(entry);
         }
         true
+    }
+
+    /// The rules that wanted something of an answer nobody waits for any more.
+    fn leave_unanswered(&mut self, id: u64) {
+        match self.in_flight.get(&id).map(|request| &request.stage) {
+            Some(Stage::Unapplied) => self.miss_the_answer(id, |_| true),
+            Some(Stage::Answered(_)) => {
+                self.miss_the_answer(id, |action| !action.is_over_before_the_answer());
+            }
+            Some(Stage::Leaving(_)) => self.miss_the_answer(id, Action::is_behind_the_answer),
+            Some(Stage::Stuck) | None => {}
+        }
     }
 
     /// The requests of a node that stops are lost with it.

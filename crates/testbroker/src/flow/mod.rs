@@ -259,6 +259,8 @@ impl Broker {
             return false;
         }
         let (node, buffered) = (connection.node, connection.buffer.len());
+        // It has happened.
+        connection.cut = None;
         let request = connection.buffer.get(LENGTH_PREFIX..).and_then(peek_name);
         if let Some(at) = self.cluster.now() {
             let outcome = Outcome::Fault(rule);

@@ -8,7 +8,7 @@ use milena_wire::ApiKey;
 
 use crate::api;
 use crate::broker::Broker;
-use crate::faults::{Before, Course, End, Forced, Gate, Named, Stop};
+use crate::faults::{Action, Before, Course, End, Forced, Gate, Named, Stop};
 use crate::history::Outcome;
 use crate::request::{Context, InFlight, Reply, Stage, WaitOn, peek_name};
 use crate::timers::Timer;
@@ -84,6 +84,8 @@ impl Broker {
             let bits = request.frame.len() * 8;
             let bit = bit.unwrap_or_else(|| self.faults.place(bits)) % bits.max(1);
             request.frame = with_bit_flipped(&request.frame, bit);
+            // The history shows what is looked at; what was sent is in the entry of the fault.
+            request.kept = self.history.keep(&request.frame);
             // What it asks for now, if it can be told at all.
             request.name = peek_name(&request.frame).unwrap_or(request.name);
         }
@@ -183,7 +185,7 @@ impl Broker {
                 self.wait(id, until, on);
             }
             Reply::Close(reason) => {
-                self.miss_the_answer(id);
+                self.miss_the_answer(id, |_| true);
                 let conn = self.forget(id).and_then(|request| request.connection);
                 if let Some(conn) = conn {
                     self.close(conn, &reason);
@@ -269,18 +271,20 @@ impl Broker {
                 self.stop_for(node.unwrap_or(-1), stop);
             }
             _ => {
-                self.miss_the_answer(id);
+                self.miss_the_answer(id, |_| true);
                 self.send_copy(id);
                 self.finish(id);
             }
         }
     }
 
-    /// The rules that want something of the answer to this request get none.
-    fn miss_the_answer(&mut self, id: u64) {
+    /// These of the rules that want something of the answer to this request get none.
+    pub(super) fn miss_the_answer(&mut self, id: u64, which: impl Fn(Action) -> bool) {
         if let Some(request) = self.in_flight.get_mut(&id) {
-            for rule in std::mem::take(&mut request.course.of_the_answer) {
-                self.faults.missed(rule);
+            for (rule, action) in std::mem::take(&mut request.course.of_the_answer) {
+                if which(action) {
+                    self.faults.missed(rule);
+                }
             }
         }
     }

@@ -341,12 +341,90 @@ fn a_node_that_the_test_stops_again_is_not_started_by_an_older_fault() {
 }
 
 #[test]
+fn a_fault_whose_client_left_before_it_has_not_happened() {
+    let mut cluster = Cluster::single();
+    let cut = add(
+        &mut cluster,
+        Rule::on(ApiKey::PRODUCE),
+        Action::CutRequest(60),
+    );
+    let conn = cluster.connect(1);
+    let request = produce_request(None, 0, plain(&["a"]));
+    let correlation = milena_wire::CorrelationId(1);
+    let frame = milena_wire::encode_request(&request, ApiVersion(9), correlation, None).unwrap();
+    cluster.send_bytes(conn, &frame.to_bytes()[..59]);
+    cluster.disconnect(conn);
+    assert_eq!(cluster.broker.faults().fired(cut), 0);
+    let conn = cluster.connect(1);
+    produce(&mut cluster, conn, "a");
+    assert!(cluster.is_closed(conn), "it meets the next");
+    assert_eq!(cluster.broker.faults().fired(cut), 1);
+
+    let late = add(
+        &mut cluster,
+        Rule::on(ApiKey::PRODUCE),
+        Action::DelayAnswer(ms(50)),
+    );
+    let slow = add(
+        &mut cluster,
+        Rule::on(ApiKey::PRODUCE),
+        Action::SlowAnswer(500),
+    );
+    let conn = cluster.connect(1);
+    produce(&mut cluster, conn, "b");
+    cluster.disconnect(conn);
+    cluster.advance(ms(50));
+    let fired = [late, slow].map(|rule| cluster.broker.faults().fired(rule));
+    assert_eq!(fired, [1, 0], "it was late, but nothing left slowly");
+    cluster.broker.faults().remove(slow);
+}
+
+#[test]
+fn a_duplicate_comes_though_its_client_did_not_wait_for_a_slow_answer() {
+    let mut cluster = Cluster::single();
+    let produced = Rule::on(ApiKey::PRODUCE);
+    let slow = add(&mut cluster, produced.clone(), Action::SlowAnswer(500));
+    add(&mut cluster, produced, Action::Duplicate(ms(100)));
+    let conn = cluster.connect(1);
+    produce(&mut cluster, conn, "a");
+    assert_eq!(cluster.leftover(conn), 5);
+    cluster.disconnect(conn);
+    cluster.advance(ms(200));
+    assert_eq!(cluster.broker.faults().fired(slow), 1, "it began to leave");
+    assert_eq!(written(&cluster), 2);
+    assert!(cluster.broker.faults().check().is_ok());
+}
+
+#[test]
+fn the_history_keeps_slow_answers_and_what_a_flipped_bit_made() {
+    let (mut cluster, _) = faulty(Action::SlowAnswer(5_000));
+    cluster.advance(ms(1_000));
+    let answers = cluster.broker.history().answers_of(ApiKey::PRODUCE);
+    assert_eq!(answers.count(), 1);
+
+    // Of the client id `harness`, behind its length and the fixed header.
+    let mut cluster = Cluster::single();
+    let flip = Action::FlipRequestBit(Some(10 * 8 + 7));
+    let rule = add(&mut cluster, Rule::on(ApiKey::METADATA), flip);
+    cluster.ask(1, 9, &MetadataRequest::default(), |_| ());
+    let history = cluster.broker.history();
+    let sent = history.of_rule(rule).next().unwrap().client_id();
+    assert_eq!(sent, Some("harness"));
+    let mut applied = history.of_api(ApiKey::METADATA).rev();
+    assert_eq!(applied.next().unwrap().client_id(), Some("iarness"));
+}
+
+#[test]
 fn a_slow_answer_does_not_leave_on_a_connection_that_is_half_closed() {
     let mut cluster = Cluster::single();
     let conn = cluster.connect(1);
     let metadata = Rule::on(ApiKey::METADATA);
     add(&mut cluster, metadata.clone(), Action::HalfClose);
-    add(&mut cluster, metadata.nth(2), Action::SlowAnswer(1_000));
+    add(
+        &mut cluster,
+        metadata.nth(2).optional(),
+        Action::SlowAnswer(1_000),
+    );
     cluster.send(conn, 9, &MetadataRequest::default());
     assert!(cluster.receive(conn).is_some());
     cluster.send(conn, 9, &MetadataRequest::default());
