@@ -183,6 +183,10 @@ fn a_cluster_whose_fault_did_not_happen_fails_its_test() {
     add(&cluster, Action::ApplyThenDrop);
     let message = message_of(|| drop(cluster));
     assert!(message.contains("never happened"), "{message}");
+    assert!(
+        message.contains("returned early with an error"),
+        "a test that ends by `?` shows nothing else: {message}"
+    );
     assert!(message.contains("ApiVersions, the first"), "{message}");
 }
 

@@ -86,7 +86,9 @@ impl Unfired {
                 text += ": its late copy never arrived";
             }
         }
-        text + "\nA rule that may stay idle is marked with Rule::optional()."
+        text + "\nA rule that may stay idle is marked with Rule::optional().\n\
+                If the test returned early with an error of its own (`?`), that is the reason and not \
+                shown here: print it before the cluster is dropped."
     }
 }
 
