@@ -40,18 +40,25 @@ pub(crate) type TimerKey = (Instant, u64);
 pub(crate) struct Timers {
     queue: BTreeMap<TimerKey, Timer>,
     set: u64,
+    /// How many timers each transactional id has for its markers.
+    markers: BTreeMap<Arc<str>, usize>,
 }
 
 impl Timers {
     pub(crate) fn set(&mut self, at: Instant, timer: Timer) -> TimerKey {
         self.set += 1;
         let key = (at, self.set);
+        if let Timer::Markers(id) = &timer {
+            *self.markers.entry(id.clone()).or_default() += 1;
+        }
         self.queue.insert(key, timer);
         key
     }
 
     pub(crate) fn cancel(&mut self, key: TimerKey) {
-        self.queue.remove(&key);
+        if let Some(timer) = self.queue.remove(&key) {
+            self.forget(&timer);
+        }
     }
 
     /// A node that a fault stopped does not start by itself any more.
@@ -62,16 +69,62 @@ impl Timers {
 
     /// Whether the markers of this transactional id still have their delay before them.
     pub(crate) fn has_markers(&self, id: &str) -> bool {
-        let is_it = |timer: &Timer| matches!(timer, Timer::Markers(waiting) if **waiting == *id);
-        self.queue.values().any(is_it)
+        self.markers.contains_key(id)
     }
 
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
         let first = self.queue.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        if first.key().0 > now {
+            return None;
+        }
+        let timer = first.remove();
+        self.forget(&timer);
+        Some(timer)
+    }
+
+    /// A timer is no more.
+    fn forget(&mut self, timer: &Timer) {
+        if let Timer::Markers(id) = timer
+            && let Some(count) = self.markers.get_mut(id)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.markers.remove(id);
+            }
+        }
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
         self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time has to start somewhere"
+    )]
+    fn markers_are_waited_for_until_their_last_timer_is_gone() {
+        let now = Instant::now();
+        let later = now + Duration::from_millis(1);
+        let mut timers = Timers::default();
+        let marker = || Timer::Markers("x".into());
+        timers.set(now, marker());
+        let cancelled = timers.set(later, marker());
+        timers.set(later, marker());
+        assert!(timers.has_markers("x") && !timers.has_markers("y"));
+        assert_eq!(timers.pop_due(now), Some(marker()));
+        assert_eq!(timers.pop_due(now), None);
+        timers.cancel(cancelled);
+        timers.cancel(cancelled);
+        assert!(timers.has_markers("x"));
+        assert_eq!(timers.pop_due(later), Some(marker()));
+        assert!(!timers.has_markers("x"));
     }
 }
