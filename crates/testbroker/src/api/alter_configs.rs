@@ -1,17 +1,15 @@
 //! AlterConfigs v0-2: what is not named goes back to its default.
 
-use std::collections::BTreeMap;
-
 use milena_wire::messages::{
     AlterConfigsAlterConfigsResource, AlterConfigsAlterConfigsResourceResponse,
     AlterConfigsRequest, AlterConfigsResponse,
 };
 
-use super::incremental_alter_configs::{alterable, check_forced, shown, unknown};
+use super::incremental_alter_configs::{alter_each, alterable, unknown};
 use crate::cluster::Cluster;
 use crate::config::alter::{Change, check_changes};
 use crate::config::store::ResourceKind;
-use crate::refusal::{Refusal, parts};
+use crate::refusal::Refusal;
 use crate::request::{Context, Reply};
 
 pub(crate) fn handle(
@@ -19,38 +17,21 @@ pub(crate) fn handle(
     context: &Context<'_>,
     request: &AlterConfigsRequest<'_>,
 ) -> Reply {
-    let mut times: BTreeMap<(i8, &str), u32> = BTreeMap::new();
-    for resource in &request.resources {
-        let key = (resource.resource_type, resource.resource_name);
-        *times.entry(key).or_default() += 1;
-    }
-    let mut results = Vec::new();
-    for resource in &request.resources {
-        let key = (resource.resource_type, resource.resource_name);
-        let once = times.get(&key) == Some(&1);
-        results.push(alter(
-            cluster,
-            context,
-            resource,
-            once,
-            request.validate_only,
-        ));
-    }
-    let all = request.resources.iter().zip(&results);
-    let responses = all.map(|(resource, result)| {
-        let (error_code, error_message) = parts(result);
-        AlterConfigsAlterConfigsResourceResponse {
-            error_code: shown(
-                context,
-                resource.resource_type,
-                resource.resource_name,
-                error_code,
-            ),
-            error_message,
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name,
-        }
+    let named = request.resources.iter().map(|resource| {
+        let name = (resource.resource_type, resource.resource_name);
+        (name, resource)
     });
+    let results = alter_each(context, named, |resource| {
+        alter(cluster, context, resource, request.validate_only)
+    });
+    let responses = results
+        .iter()
+        .map(|altered| AlterConfigsAlterConfigsResourceResponse {
+            error_code: altered.error_code,
+            error_message: altered.message(),
+            resource_type: altered.kind,
+            resource_name: altered.name,
+        });
     let response = AlterConfigsResponse {
         throttle_time_ms: context.throttle_time_ms,
         responses: responses.collect(),
@@ -62,14 +43,8 @@ fn alter(
     cluster: &mut Cluster,
     context: &Context<'_>,
     resource: &AlterConfigsAlterConfigsResource<'_>,
-    once: bool,
     validate_only: bool,
 ) -> Result<(), Refusal> {
-    check_forced(context, resource.resource_type, resource.resource_name)?;
-    if !once {
-        let message = "Each resource must appear at most once.";
-        return Err(Refusal::invalid_request(message));
-    }
     let changes = resource.configs.iter().map(|config| Change {
         name: config.name,
         operation: 0,

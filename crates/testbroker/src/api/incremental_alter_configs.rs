@@ -25,38 +25,22 @@ pub(crate) fn handle(
     context: &Context<'_>,
     request: &IncrementalAlterConfigsRequest<'_>,
 ) -> Reply {
-    let mut times: BTreeMap<(i8, &str), u32> = BTreeMap::new();
-    for resource in &request.resources {
-        let key = (resource.resource_type, resource.resource_name);
-        *times.entry(key).or_default() += 1;
-    }
-    let mut results = Vec::new();
-    for resource in &request.resources {
-        let key = (resource.resource_type, resource.resource_name);
-        let once = times.get(&key) == Some(&1);
-        results.push(alter(
-            cluster,
-            context,
-            resource,
-            once,
-            request.validate_only,
-        ));
-    }
-    let all = request.resources.iter().zip(&results);
-    let responses = all.map(|(resource, result)| {
-        let (error_code, error_message) = parts(result);
-        IncrementalAlterConfigsAlterConfigsResourceResponse {
-            error_code: shown(
-                context,
-                resource.resource_type,
-                resource.resource_name,
-                error_code,
-            ),
-            error_message,
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name,
-        }
+    let named = request.resources.iter().map(|resource| {
+        let name = (resource.resource_type, resource.resource_name);
+        (name, resource)
     });
+    let results = alter_each(context, named, |resource| {
+        alter(cluster, context, resource, request.validate_only)
+    });
+    let responses =
+        results.iter().map(
+            |altered| IncrementalAlterConfigsAlterConfigsResourceResponse {
+                error_code: altered.error_code,
+                error_message: altered.message(),
+                resource_type: altered.kind,
+                resource_name: altered.name,
+            },
+        );
     let response = IncrementalAlterConfigsResponse {
         throttle_time_ms: context.throttle_time_ms,
         responses: responses.collect(),
@@ -68,14 +52,8 @@ fn alter(
     cluster: &mut Cluster,
     context: &Context<'_>,
     resource: &IncrementalAlterConfigsAlterConfigsResource<'_>,
-    once: bool,
     validate_only: bool,
 ) -> Result<(), Refusal> {
-    check_forced(context, resource.resource_type, resource.resource_name)?;
-    if !once {
-        let message = "Each resource must appear at most once.";
-        return Err(Refusal::invalid_request(message));
-    }
     let changes = resource.configs.iter().map(|config| Change {
         name: config.name,
         operation: config.config_operation,
@@ -96,6 +74,51 @@ fn alter(
             Err(unknown(resource.resource_type))
         }
     }
+}
+
+/// What became of one resource of a request.
+pub(super) struct Altered<'a> {
+    pub(super) kind: i8,
+    pub(super) name: &'a str,
+    pub(super) error_code: ErrorCode,
+    result: Result<(), Refusal>,
+}
+
+impl Altered<'_> {
+    pub(super) fn message(&self) -> Option<&str> {
+        parts(&self.result).1
+    }
+}
+
+/// Alters each resource that is named once and that no rule refuses.
+pub(super) fn alter_each<'a, R>(
+    context: &Context<'_>,
+    resources: impl Iterator<Item = ((i8, &'a str), R)> + Clone,
+    mut alter: impl FnMut(R) -> Result<(), Refusal>,
+) -> Vec<Altered<'a>> {
+    let mut times: BTreeMap<(i8, &str), u32> = BTreeMap::new();
+    for (named, _) in resources.clone() {
+        *times.entry(named).or_default() += 1;
+    }
+    let altered = resources.map(|((kind, name), resource)| {
+        let once = match times.get(&(kind, name)) {
+            Some(1) => Ok(()),
+            _ => Err(Refusal::invalid_request(
+                "Each resource must appear at most once.",
+            )),
+        };
+        let result = check_forced(context, kind, name)
+            .and(once)
+            .and_then(|()| alter(resource));
+        let error_code = shown(context, kind, name, parts(&result).0);
+        Altered {
+            kind,
+            name,
+            error_code,
+            result,
+        }
+    });
+    altered.collect()
 }
 
 /// What a rule has against a resource: topics can be named by rules.
