@@ -108,13 +108,13 @@ impl Write {
 
     /// The request has another batch for this partition: the last good one is written, and what is
     /// wrong with any of them is answered (`KafkaApis.handleProduceRequest` has a map for each).
-    fn again(&mut self, other: Write) {
+    fn again(&mut self, other: Self) {
         let refused = [&other, self].map(|write| (!write.error.is_ok()).then_some(write.error));
         let overruled = refused[0].or(refused[1]).or(self.overruled);
         let stumbled = self.stumbled || other.stumbled;
         if other.error.is_ok() || !self.error.is_ok() {
             let named_at = self.named_at;
-            *self = Write { named_at, ..other };
+            *self = Self { named_at, ..other };
         }
         self.stumbled = stumbled;
         self.overruled = overruled;
