@@ -210,22 +210,49 @@ fn topic_setting(
     let value = value::normal(setting.kind, &value);
     let first = setting.synonyms.first();
     let mut synonyms = first.map_or_else(Vec::new, |(name, _)| cluster.broker_sources(node, name));
-    if own.is_some() {
+    own_first(
+        &mut synonyms,
+        setting.name,
+        &value,
+        own.map(|_| Source::Topic),
+    );
+    inheriting(
+        setting.name,
+        setting.kind,
+        value,
+        synonyms,
+        setting.documentation,
+    )
+}
+
+/// What was set for the resource itself stands before what it would inherit.
+fn own_first(synonyms: &mut Vec<Sourced>, name: &'static str, value: &str, own: Option<Source>) {
+    if let Some(source) = own {
         let own = Sourced {
-            name: Cow::Borrowed(setting.name),
-            value: value.clone(),
-            source: Source::Topic,
+            name: Cow::Borrowed(name),
+            value: value.to_owned(),
+            source,
         };
         synonyms.insert(0, own);
     }
+}
+
+/// A setting that comes from the first of its synonyms.
+fn inheriting(
+    name: &'static str,
+    kind: Kind,
+    value: String,
+    synonyms: Vec<Sourced>,
+    documentation: &'static str,
+) -> Shown {
     Shown {
-        name: Cow::Borrowed(setting.name),
-        kind: Some(setting.kind),
+        name: Cow::Borrowed(name),
+        kind: Some(kind),
         value: Some(value),
         read_only: false,
         source: synonyms.first().map_or(Source::Default, |it| it.source),
         synonyms,
-        documentation: setting.documentation,
+        documentation,
     }
 }
 
@@ -297,20 +324,14 @@ fn client_metrics(cluster: &Cluster, name: &str) -> Vec<Shown> {
     let setting = |name: &'static str, kind, default: &str| {
         let own = set.and_then(|settings| settings.get(name));
         let value = own.map_or_else(|| default.to_owned(), |text| value::normal(kind, text));
-        let synonyms = own.map(|_| Sourced {
-            name: Cow::Borrowed(name),
-            value: value.clone(),
-            source: Source::ClientMetrics,
-        });
-        Shown {
-            name: Cow::Borrowed(name),
-            kind: Some(kind),
-            value: Some(value),
-            read_only: false,
-            source: own.map_or(Source::Default, |_| Source::ClientMetrics),
-            synonyms: synonyms.into_iter().collect(),
-            documentation: DOCUMENTATION,
-        }
+        let mut synonyms = Vec::new();
+        own_first(
+            &mut synonyms,
+            name,
+            &value,
+            own.map(|_| Source::ClientMetrics),
+        );
+        inheriting(name, kind, value, synonyms, DOCUMENTATION)
     };
     vec![
         setting("interval.ms", Kind::Int, "300000"),
@@ -335,23 +356,13 @@ fn group(cluster: &Cluster, node: i32, name: &str) -> Vec<Shown> {
             Some(text) => value::normal(setting.kind, text),
             None => inherited.unwrap_or_else(|| setting.default.to_owned()),
         };
-        if own.is_some() {
-            let own = Sourced {
-                name: Cow::Borrowed(setting.name),
-                value: value.clone(),
-                source: Source::Group,
-            };
-            synonyms.insert(0, own);
-        }
-        Shown {
-            name: Cow::Borrowed(setting.name),
-            kind: Some(setting.kind),
-            value: Some(value),
-            read_only: false,
-            source: synonyms.first().map_or(Source::Default, |it| it.source),
-            synonyms,
-            documentation: DOCUMENTATION,
-        }
+        own_first(
+            &mut synonyms,
+            setting.name,
+            &value,
+            own.map(|_| Source::Group),
+        );
+        inheriting(setting.name, setting.kind, value, synonyms, DOCUMENTATION)
     });
     settings.collect()
 }
