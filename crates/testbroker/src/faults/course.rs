@@ -153,6 +153,8 @@ impl Course {
 
     fn add(&mut self, decision: &Decision) {
         let named = || decision.partitions.clone();
+        let detached = |gate| Some(Before::Detach(gate, decision.rule));
+        let copied = |gate| Some((gate, decision.rule));
         let forced = |error, apply, silent, level| {
             Some(Forced {
                 rule: Some(decision.rule),
@@ -180,15 +182,9 @@ impl Course {
             }
             Action::Ignore => self.before = Some(Before::Stick),
             Action::BlackHole => self.before = Some(Before::BlackHole),
-            Action::DropThenApply(delay) => {
-                self.before = Some(Before::Detach(Gate::Time(delay), decision.rule));
-            }
-            Action::DropThenApplyAfter(api, n) => {
-                self.before = Some(Before::Detach(Gate::Applied(api, n), decision.rule));
-            }
-            Action::DropThenHold(hold) => {
-                self.before = Some(Before::Detach(Gate::Hold(hold), decision.rule));
-            }
+            Action::DropThenApply(delay) => self.before = detached(Gate::Time(delay)),
+            Action::DropThenApplyAfter(api, n) => self.before = detached(Gate::Applied(api, n)),
+            Action::DropThenHold(hold) => self.before = detached(Gate::Hold(hold)),
             Action::StopNode {
                 apply,
                 crash,
@@ -207,10 +203,8 @@ impl Course {
             Action::DelayAnswer(delay) => self.answer_gate = Some(Gate::Time(delay)),
             Action::HoldAnswer(hold) => self.answer_gate = Some(Gate::Hold(hold)),
             Action::HoldAnswerUntil(api, n) => self.answer_gate = Some(Gate::Applied(api, n)),
-            Action::Duplicate(delay) => self.copy = Some((Gate::Time(delay), decision.rule)),
-            Action::DuplicateAfter(api, n) => {
-                self.copy = Some((Gate::Applied(api, n), decision.rule));
-            }
+            Action::Duplicate(delay) => self.copy = copied(Gate::Time(delay)),
+            Action::DuplicateAfter(api, n) => self.copy = copied(Gate::Applied(api, n)),
             Action::SlowAnswer(bytes) => self.pace = Some(bytes.max(1)),
             Action::Throttle(throttle) => self.throttle = throttle,
             Action::CorruptAnswer(place) => self.change = Some(Change::Byte(place)),

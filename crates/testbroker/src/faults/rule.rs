@@ -134,7 +134,8 @@ impl Rule {
         self
     }
 
-    /// Acts on the n-th matching request only, counted from 1.
+    /// Acts on the n-th matching request only, counted from 1. If that one cannot be acted on, it
+    /// never acts: `after(n - 1, 1)` would take the next.
     pub fn nth(mut self, n: u64) -> Self {
         self.count = Count::Nth(n);
         self
