@@ -160,14 +160,19 @@ impl Comparer<'_> {
             return item.without("member_id").to_string();
         }
         let mut key = String::new();
+        let mut named = false;
         let fields = KEYS.iter().filter_map(|name| Some((name, item.get(name)?)));
         for (name, value) in fields {
             let text = value.to_string();
             // A name says enough, and the id may be one that was not seen yet.
-            if *name == "topic_id" && key.len() > "\"\"/".len() {
+            if *name == "topic_id" && named {
                 continue;
             }
+            named |= !matches!(text.as_str(), "\"\"" | "None");
             let text = match Kind::of_field(name) {
+                Some(Kind::Topic) if !self.ids.knows(Kind::Topic, &text, is_ours) => {
+                    "new".to_owned()
+                }
                 Some(kind) if is_ours => self.ids.real_of(kind, &text),
                 _ => text,
             };

@@ -88,7 +88,9 @@ fn serve(
     let mut room = Room::new(bytes_max.min(cluster.config.fetch_bytes_max));
     let reader = Reader::new(cluster, context, request);
     // What is not there at all is answered behind the rest, and ends no wait.
-    let (found, missing): (Vec<_>, Vec<_>) = asked.iter().partition(|it| reader.exists(it));
+    let (found, mut missing): (Vec<_>, Vec<_>) = asked.iter().partition(|it| reader.exists(it));
+    // Topic ids that nothing has are found before partitions are looked up.
+    missing.sort_by_key(|it| it.topic.is_some());
     let mut reads: Vec<Read> = found
         .into_iter()
         .map(|asked| reader.read(asked, &mut room))

@@ -200,10 +200,18 @@ fn join(
 ) -> Result<(), ErrorCode> {
     let group = request.group_id;
     let producers = cluster.groups.producers_mut(offsets_partition(group));
-    if producers.is_stale(identity.producer_id, identity.epoch) {
+    let Identity { producer_id, epoch } = identity;
+    // 3.9 leaves the epoch to the coordinator, and to the log afterwards.
+    let looks_at_epochs = cluster.config.emulate != Emulate::V3_9;
+    if looks_at_epochs && producers.is_stale(producer_id, epoch) {
         return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
     }
-    if producers.has_open_transaction(identity.producer_id, identity.epoch) {
+    let open = if looks_at_epochs {
+        producers.has_open_transaction(producer_id, epoch)
+    } else {
+        producers.has_transaction_of_any_epoch(producer_id)
+    };
+    if open {
         return Ok(());
     }
     let mode = JoinMode::of_offset_commit(context.version);

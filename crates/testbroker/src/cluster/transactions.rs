@@ -77,8 +77,14 @@ impl Cluster {
             self.transactions.by_id.insert(id.into(), created);
         }
         let now = self.wall_clock();
+        // 3.9 goes on to show the start of the transaction before (`completeTransitionTo`).
+        let keeps_start = self.config.emulate == Emulate::V3_9;
         let answer = self.transition(id, |transaction, fresh_id| {
+            let started_at = transaction.started_at;
             let answer = transaction.init(request, now, fresh_id)?;
+            if keeps_start {
+                transaction.started_at = started_at;
+            }
             Ok((answer, matches!(answer, InitAnswer::Identity(_))))
         })?;
         match answer {

@@ -88,7 +88,14 @@ impl Producers {
         self.open.first().map(|(offset, _)| *offset)
     }
 
-    /// Start of the transaction this producer has open here in this epoch.
+    /// Whether this producer has a transaction open here, in whatever epoch: 3.9 asks for no more
+    /// before it writes without a word with the coordinator.
+    pub(crate) fn has_transaction_of_any_epoch(&self, producer_id: i64) -> bool {
+        let state = self.states.get(&producer_id);
+        state.is_some_and(|state| state.transaction_start.is_some())
+    }
+
+    /// Whether this producer has a transaction open here in this epoch.
     pub(crate) fn has_open_transaction(&self, producer_id: i64, epoch: i16) -> bool {
         self.states
             .get(&producer_id)

@@ -277,6 +277,9 @@ impl Transaction {
             self.epoch = epoch;
         }
         self.last_epoch = -1;
+        if self.state == TransactionState::Empty {
+            self.started_at = -1;
+        }
         if self.logged_under < 1 {
             self.previous_producer_id = -1;
             self.next_producer_id = None;

@@ -1,8 +1,8 @@
 //! Compressed batches: looked into like others, and refused as Kafka 4.3.1 was found to refuse them.
 
 use milena_testbroker::BrokerConfig;
-use milena_wire::ErrorCode;
 use milena_wire::record::Compression;
+use milena_wire::{ErrorCode, Payload};
 
 use crate::harness::{Cluster, compressed, patched, plain};
 
@@ -70,6 +70,12 @@ fn codecs_that_do_not_exist_are_refused() {
     let zstd = || compressed(Compression::Zstd, &[&texts[0]]);
     let old = cluster.produce(1, 6, None, 0, zstd());
     assert_eq!(old, Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
+    // The codec of the first is looked at before it is asked whether there is another.
+    let two = || Payload::new(vec![zstd().to_bytes(), zstd().to_bytes()]);
+    let old = cluster.produce(1, 6, None, 0, two());
+    assert_eq!(old, Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
+    let new = cluster.produce(1, 7, None, 0, two());
+    assert_eq!(new, Err(ErrorCode::INVALID_RECORD));
     assert_eq!(cluster.produce(1, 7, None, 0, zstd()), Ok(0));
 }
 

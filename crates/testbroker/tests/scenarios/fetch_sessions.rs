@@ -234,6 +234,25 @@ fn a_topic_id_that_was_unknown_is_found_once_its_topic_is_there() {
 }
 
 #[test]
+fn topic_ids_that_nothing_has_are_told_before_partitions_that_are_not_there() {
+    let mut cluster = cluster();
+    let mut both = request(0, 0, &[(0, 0), (9, 0)]);
+    both.topics[0].topic = "";
+    both.topics[0].topic_id = cluster.topic_id("t");
+    let mut nowhere = request(0, 0, &[(1, 0)]);
+    nowhere.topics[0].topic = "";
+    nowhere.topics[0].topic_id = Uuid([9; 16]);
+    both.topics.append(&mut nowhere.topics);
+    let (error, _, told) = cluster.ask(1, 13, &both, |response| said(&response));
+    let wanted = vec![
+        (0, OK, false),
+        (1, ErrorCode::UNKNOWN_TOPIC_ID, false),
+        (9, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, false),
+    ];
+    assert_eq!((error, told), (OK, wanted));
+}
+
+#[test]
 fn a_full_cache_makes_room_for_larger_or_later_sessions_only() {
     let mut cluster = Cluster::new(BrokerConfig {
         fetch_session_slots: 1,

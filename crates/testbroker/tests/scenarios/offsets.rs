@@ -97,6 +97,34 @@ fn an_open_transaction_is_not_verified_again_and_a_stale_epoch_is_known_here() {
 }
 
 #[test]
+fn kafka_3_9_takes_a_later_epoch_into_a_transaction_that_is_open() {
+    let mut cluster = Cluster::with_topic(BrokerConfig {
+        emulate: Emulate::V3_9,
+        ..Default::default()
+    });
+    let producer = cluster.init(Some("x"), None).unwrap();
+    let later = Id {
+        epoch: producer.epoch + 1,
+        ..producer
+    };
+    assert_eq!(cluster.add_offsets(producer, "g"), ErrorCode::NONE);
+    let fenced = ErrorCode::INVALID_PRODUCER_EPOCH;
+    assert_eq!(cluster.commit_offset(3, later, "g", 7), fenced);
+    assert_eq!(cluster.commit_offset(3, producer, "g", 7), ErrorCode::NONE);
+    assert_eq!(cluster.commit_offset(3, later, "g", 8), ErrorCode::NONE);
+    assert_eq!(cluster.commit_offset(3, producer, "g", 9), fenced);
+
+    assert_eq!(cluster.add_partitions(producer, &[0]), [ErrorCode::NONE]);
+    let write = |cluster: &mut Cluster, id| {
+        let batch = transactional(id, 0, &["a"]);
+        cluster.produce(1, 9, Some("x"), 0, batch)
+    };
+    assert_eq!(write(&mut cluster, later), Err(fenced));
+    assert_eq!(write(&mut cluster, producer), Ok(0));
+    assert_eq!(write(&mut cluster, later), Ok(1));
+}
+
+#[test]
 fn records_and_offsets_of_a_transaction_are_decided_together() {
     let (mut cluster, producer) = cluster();
     cluster

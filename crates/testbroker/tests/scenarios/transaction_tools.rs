@@ -1,7 +1,7 @@
 //! What administrators' tools ask: DescribeTransactions, ListTransactions, DescribeProducers and
 //! WriteTxnMarkers, on transactions in good order and on those that hang.
 
-use milena_testbroker::{BrokerConfig, CoordinatorKind, TransactionState};
+use milena_testbroker::{BrokerConfig, CoordinatorKind, Emulate, TransactionState};
 use milena_wire::messages::{
     DescribeProducersRequest, DescribeProducersTopicRequest, DescribeTransactionsRequest,
     ListTransactionsRequest, WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
@@ -187,6 +187,27 @@ fn a_transaction_is_described_in_each_state() {
     expected.state = "CompleteCommit".to_owned();
     expected.partitions.clear();
     assert_eq!(cluster.describe_transaction(1, "x").unwrap(), expected);
+}
+
+#[test]
+fn kafka_3_9_shows_the_start_of_the_transaction_before_until_the_next() {
+    for (emulate, started_at) in [(Emulate::V3_9, 1_000_000), (Emulate::V4_3, -1)] {
+        let mut cluster = Cluster::new(BrokerConfig {
+            emulate,
+            wall_clock_start: 1_000_000,
+            ..Default::default()
+        });
+        assert!(cluster.broker.create_topic("t", 1));
+        let producer = cluster.init(Some("x"), None).unwrap();
+        cluster.add_partitions(producer, &[0]);
+        cluster.advance(ms(500));
+        cluster.end(END_TV1, producer, true).unwrap();
+        cluster.advance(ms(500));
+        cluster.init(Some("x"), None).unwrap();
+        let described = cluster.describe_transaction(1, "x").unwrap();
+        assert_eq!(described.state, "Empty");
+        assert_eq!(described.started_at, started_at, "{emulate:?}");
+    }
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(super) struct Checked {
 /// The low byte of a batch's attributes.
 const ATTRIBUTES_LOW: usize = 22;
 const TRANSACTIONAL: u8 = 0x10;
+/// The last codec that there is.
+const CODEC_ZSTD: u8 = 4;
 
 /// What stands at the front of some bytes (`ByteBufferLogInputStream`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,13 +97,10 @@ pub(super) fn refused_as_a_whole(request: &ProduceRequest<'_>) -> Option<Refusal
 /// Kafka stumbles over a codec that it does not know as soon as it looks for one, which it does
 /// before version 7 to find zstd.
 pub(super) fn stumbles(version: i16, data: Option<&Payload>) -> bool {
-    const CODEC: u8 = 0x07;
-    const CODEC_LAST: u8 = 4;
     let bytes = data.map(Payload::to_bytes).unwrap_or_default();
-    let low = bytes.get(ATTRIBUTES_LOW).copied().unwrap_or_default();
     version < 7
         && matches!(front(&bytes), Front::Batch { magic: 2, .. })
-        && low & CODEC > CODEC_LAST
+        && codec_of(&bytes) > CODEC_ZSTD
 }
 
 /// The one batch of a partition.
@@ -116,6 +115,10 @@ pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<Found, Error
     let bytes = records.map(Payload::to_bytes).unwrap_or_default();
     match front(&bytes) {
         Front::Corrupt => return Err(ErrorCode::CORRUPT_MESSAGE),
+        // Looked for in the first batch, before a second one is (`ProduceRequest.validateRecords`).
+        Front::Batch { magic: 2, .. } if version < 7 && codec_of(&bytes) == CODEC_ZSTD => {
+            return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+        }
         // Exactly one batch a partition since Produce v3, of the only format left.
         Front::Batch { len, magic: 2 } if len == bytes.len() => {}
         _ => return Err(ErrorCode::INVALID_RECORD),
@@ -128,13 +131,16 @@ pub(super) fn of(version: i16, records: Option<&Payload>) -> Result<Found, Error
             (batch, Some(refusal))
         }
     };
-    match batch.compression() {
-        Compression::Zstd if version < 7 => Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE),
-        _ => Ok(Found {
-            batch,
-            contradiction,
-        }),
-    }
+    Ok(Found {
+        batch,
+        contradiction,
+    })
+}
+
+/// The number of the codec in the attributes of the first batch.
+fn codec_of(bytes: &[u8]) -> u8 {
+    const CODEC: u8 = 0x07;
+    bytes.get(ATTRIBUTES_LOW).copied().unwrap_or_default() & CODEC
 }
 
 fn contradiction_of(bytes: &Bytes) -> Refusal {

@@ -115,9 +115,12 @@ fn first_batches(
         };
         let producers = partition.log.producers_mut();
         // 3.9 leaves the epoch to the coordinator, and to the log afterwards.
-        if looks_at_epochs && producers.is_stale(header.producer_id, header.producer_epoch) {
+        let (producer_id, epoch) = (header.producer_id, header.producer_epoch);
+        if looks_at_epochs && producers.is_stale(producer_id, epoch) {
             write.refuse(ErrorCode::INVALID_PRODUCER_EPOCH);
-        } else if !producers.has_open_transaction(header.producer_id, header.producer_epoch) {
+        } else if !looks_at_epochs && producers.has_transaction_of_any_epoch(producer_id) {
+            write.verified = true;
+        } else if !producers.has_open_transaction(producer_id, epoch) {
             producers.start_verification(
                 header.producer_id,
                 header.producer_epoch,

@@ -54,20 +54,26 @@ impl ConsumerGroup {
         // From here on nothing can fail.
         let names_changed = before.names != member.names;
         let mut homogeneous = self.is_homogeneous();
+        let newly_named = |name: &Arc<str>| !self.instances.contains_key(name);
+        let newly_named = member.instance_id.as_ref().is_some_and(newly_named);
         self.put(&before, member.clone(), replaced.as_deref());
         if self.maybe_raise_epoch(beating.topics, names_changed, regex) {
             homogeneous = self.is_homogeneous();
         }
-        self.maybe_make_targets(beating, homogeneous);
+        let made = self.maybe_make_targets(beating, homogeneous);
 
         let changed = names_changed || regex != RegexChange::None;
         let owned = request.topic_partitions.as_deref();
         let subscribed = self.topics_of_member(&member, beating.topics);
         let held: BTreeSet<(Uuid, i32)> = self.members.values().flat_map(Member::held).collect();
         let nothing = Wanted::new();
+        let target = self.targets.get(&member.id);
+        // The last target is looked up by the name, which leads nowhere until this heartbeat is over
+        // (`ConsumerGroup.targetAssignment`).
+        let target = target.filter(|_| made || !newly_named);
         let course = Course {
             epoch: self.target_epoch,
-            target: self.targets.get(&member.id).unwrap_or(&nothing),
+            target: target.unwrap_or(&nothing),
             subscribed: &subscribed,
             subscription_changed: changed,
             held: &held,
@@ -185,18 +191,19 @@ impl ConsumerGroup {
         raise
     }
 
-    /// Makes a new target assignment if the group has moved on and the last one is old enough.
+    /// Makes a new target assignment if the group has moved on and the last one is old enough;
+    /// whether it did.
     ///
     /// `homogeneous`: whether all members subscribe to the same. Kafka only looks again when the
     /// epoch is raised, so a member that comes and subscribes to nothing is overlooked: the uniform
     /// assignor then counts it in.
-    fn maybe_make_targets(&mut self, beating: &Beating<'_>, homogeneous: bool) {
+    fn maybe_make_targets(&mut self, beating: &Beating<'_>, homogeneous: bool) -> bool {
         let interval = beating.settings.assignment_interval;
         let too_early = self
             .targets_made
             .is_some_and(|made| beating.now < made + interval);
         if self.target_epoch >= self.epoch || too_early {
-            return;
+            return false;
         }
         let subscriber = |member: &Member| Subscriber {
             id: member.id.clone(),
@@ -213,6 +220,7 @@ impl ConsumerGroup {
         self.targets = assignor::assign(self.assignor(), spec);
         self.targets_made = Some(beating.now);
         self.target_epoch = self.epoch;
+        true
     }
 
     fn sizes(&self, members: &[Subscriber], topics: &Topics) -> BTreeMap<Uuid, TopicSize> {

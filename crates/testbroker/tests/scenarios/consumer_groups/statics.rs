@@ -92,3 +92,24 @@ fn a_static_member_can_go_for_good_and_its_name_is_free() {
     let mut b = Member::new("b", &["t"]).named("one");
     assert_eq!(b.beat(&mut cluster).load(), 1);
 }
+
+#[test]
+fn a_member_that_comes_back_with_a_name_gets_nothing_until_its_next_heartbeat() {
+    let mut cluster = eager(2);
+    let mut a = Member::new("a", &["t", "u"]);
+    assert!(cluster.broker.create_topic("u", 1));
+    assert_eq!(a.beat(&mut cluster).load(), 3);
+    // It has to give `u` back, and does not say that it has.
+    let narrowed = ConsumerGroupHeartbeatRequest {
+        subscribed_topic_names: Some(vec!["t"]),
+        ..bare("a", a.epoch)
+    };
+    assert_eq!(beat(&mut cluster, &narrowed).error, ErrorCode::NONE);
+
+    let mut named = Member::new("a", &["t"]).named("one");
+    assert_eq!(named.beat(&mut cluster).load(), 0);
+    let (_, epoch, target) = standing(&mut cluster);
+    assert_eq!((epoch, target), (named.epoch, named.epoch));
+    // In its epoch and with nothing open, it is taken for settled.
+    assert_eq!(named.beat(&mut cluster).load(), 0);
+}
