@@ -184,6 +184,11 @@ impl Action {
         )
     }
 
+    /// Whether the request, or a part of it, is looked at and not applied.
+    fn refuses(self) -> bool {
+        self.kind() == Kind::Refusal && !matches!(self, Self::ApplyThenError(_))
+    }
+
     /// Whether the client gets an answer, or a part of it, under this action.
     fn lets_answer(self) -> bool {
         self.lets_apply()
@@ -240,7 +245,13 @@ impl Action {
         let bears = |a: Self, b: Self| {
             (a.lets_answer() || !b.needs_answer()) && (a.lets_apply() || !b.needs_apply())
         };
-        self.kind() != other.kind() && bears(self, other) && bears(other, self)
+        // The copy would be applied where the original was refused, which no broker does.
+        let parts = |a: Self, b: Self| a.refuses() && b.kind() == Kind::Copy;
+        self.kind() != other.kind()
+            && bears(self, other)
+            && bears(other, self)
+            && !parts(self, other)
+            && !parts(other, self)
     }
 }
 
@@ -257,6 +268,8 @@ mod tests {
             (error, Action::Delay(second), true),
             (error, Action::ApplyThenDrop, true),
             (error, Action::LeaveOut, false),
+            (error, Action::Duplicate(second), false),
+            (error, Action::DropThenApply(second), true),
             (Action::Throttle(second), Action::SlowAnswer(1), true),
             (Action::Delay(second), Action::DropBeforeApply, true),
             (Action::DropBeforeApply, error, false),
