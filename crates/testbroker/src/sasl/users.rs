@@ -17,6 +17,10 @@ pub(crate) struct ScramUsers {
     random: fastrand::Rng,
 }
 
+#[cfg_attr(
+    not(feature = "sasl"),
+    expect(dead_code, reason = "kept to be listed; nobody authenticates")
+)]
 #[derive(Debug)]
 struct Credential {
     salt: Vec<u8>,
@@ -24,6 +28,10 @@ struct Credential {
     secret: Secret,
 }
 
+#[cfg_attr(
+    not(feature = "sasl"),
+    expect(dead_code, reason = "kept to be listed; nobody authenticates")
+)]
 #[derive(Debug)]
 enum Secret {
     /// As AlterUserScramCredentials brings it.
